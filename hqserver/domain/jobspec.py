@@ -1,0 +1,182 @@
+"""The job specification: from what a caller sent to values the farm trusts, or one sentence that names the place.
+
+Sources: CONTRACT 2 and 9.5. A specification is accepted whole or not at all; its properties stand in `properties`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import BadSpecification, TooLarge, near_match
+from .properties import PROPERTIES, Command, Wrong
+
+__all__ = ["PROPERTIES", "Command", "JobSpec", "command_for", "parse_jobspec", "walk"]
+
+DEEPEST_NESTING = 64
+MOST_JOBS_A_CALL = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One checked specification. None where a property may be inherited and was not given (CONTRACT 9.8)."""
+
+    name: str
+    place: str
+    description: str = ""
+    command: Command = ""
+    shell: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    children: tuple[JobSpec, ...] = ()
+    children_ids: tuple[int, ...] = ()
+    parent_ids: tuple[int, ...] = ()
+    stub_id: str = ""
+    child_stub_ids: tuple[str, ...] = ()
+    priority: int | None = None
+    cpus: int = 1
+    tries: int = 0
+    submitted_by: str | None = None
+    progress_pattern: str = ""
+    properties: dict[str, str] = field(default_factory=dict)
+    uuid: str = ""
+    submit_key: str = ""
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_jobspec(document: Any, *, refuse_unknown: bool) -> list[JobSpec]:
+    """The checked specifications in `newjob`'s first parameter: a JSON text, a dictionary or a list of dictionaries.
+
+    With `refuse_unknown` a property that nobody knows is a fault, otherwise it is kept (CONTRACT 9.5).
+    Raises `BadSpecification` naming the place, e.g. `children[3].priority`, and `TooLarge`.
+    """
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except (ValueError, RecursionError) as problem:
+            raise BadSpecification(f"jobspec is text but not JSON: {problem}") from None
+    several = isinstance(document, list | tuple)
+    documents: Sequence[Any] = document if several else [document]
+    if not documents:
+        raise BadSpecification("jobspec is an empty list")
+    count = [0]
+    specs = [
+        _parse(entry, f"[{index}]" if several and len(documents) > 1 else "", 1, refuse_unknown, count)
+        for index, entry in enumerate(documents)
+    ]
+    _check_stubs(specs)
+    return specs
+
+
+def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: list[int]) -> JobSpec:
+    what = f"jobspec{place}" if place.startswith("[") else place or "jobspec"
+    if not isinstance(document, Mapping):
+        raise BadSpecification(f"{what} must be a dictionary, not {_shown(document)}")
+    if depth > DEEPEST_NESTING:
+        raise BadSpecification(f"{what}: children are nested more than {DEEPEST_NESTING} deep")
+    count[0] += 1
+    if count[0] > MOST_JOBS_A_CALL:
+        raise TooLarge(f"jobspec holds more than {MOST_JOBS_A_CALL} jobs")
+    if "name" not in document:
+        raise BadSpecification(f"{what} has no 'name'")
+    values: dict[str, Any] = {}
+    unknown: dict[str, Any] = {}
+    prefix = f"{place}." if place else ""
+    for key, value in document.items():
+        known = PROPERTIES.get(key)
+        if known is None:
+            if refuse_unknown or not isinstance(key, str):
+                hint = near_match(str(key), PROPERTIES)
+                raise BadSpecification(f"{prefix}{key}: no such property of a job{hint}")
+            unknown[key] = value
+            continue
+        if value is None and key != "name":
+            continue
+        try:
+            parsed = known.parse(value)
+        except Wrong as problem:
+            raise BadSpecification(f"{prefix}{key} {problem}, not {_shown(value)}") from None
+        if known.field:
+            values[known.field] = parsed
+    nested = values.pop("children", ())
+    if isinstance(nested, Mapping):
+        nested = [nested]
+    if nested == "":
+        nested = ()
+    if not isinstance(nested, list | tuple):
+        raise BadSpecification(f"{prefix}children must be a list of dictionaries, not {_shown(nested)}")
+    values["children"] = tuple(
+        _parse(child, f"{prefix}children[{index}]", depth + 1, refuse_unknown, count)
+        for index, child in enumerate(nested)
+    )
+    return JobSpec(place=place, unknown=unknown, **values)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def walk(specs: Sequence[JobSpec]) -> Iterator[tuple[JobSpec, JobSpec | None]]:
+    """Each specification with its nesting parent: first those of the list in order, then the nested ones, depth
+    first. This is the order in which `newjob` returns ids (CONTRACT 9.6)."""
+    yield from ((spec, None) for spec in specs)
+    for spec in specs:
+        yield from _descend(spec)
+
+
+def _descend(spec: JobSpec) -> Iterator[tuple[JobSpec, JobSpec | None]]:
+    for child in spec.children:
+        yield child, spec
+        yield from _descend(child)
+
+
+def _check_stubs(specs: Sequence[JobSpec]) -> None:
+    """Stub names must be known, unique and free of cycles, nesting counted as well (CONTRACT 9.5)."""
+    if not any(spec.child_stub_ids for spec, _ in walk(specs)):
+        return
+    named: dict[str, JobSpec] = {}
+    for spec, _ in walk(specs):
+        if spec.stub_id:
+            if spec.stub_id in named:
+                raise BadSpecification(f"{_at(spec, 'stubId')} {spec.stub_id!r} names two specifications")
+            named[spec.stub_id] = spec
+    below: dict[int, list[JobSpec]] = {}
+    for spec, _ in walk(specs):
+        for stub in spec.child_stub_ids:
+            if stub not in named:
+                hint = near_match(stub, named)
+                raise BadSpecification(f"{_at(spec, 'childStubIds')} names {stub!r}, which no stubId has{hint}")
+        below[id(spec)] = [*spec.children, *(named[stub] for stub in spec.child_stub_ids)]
+    _check_acyclic(specs, below)
+
+
+def _check_acyclic(specs: Sequence[JobSpec], below: Mapping[int, list[JobSpec]]) -> None:
+    done: set[int] = set()
+    for start, _ in walk(specs):
+        if id(start) in done:
+            continue
+        path: set[int] = {id(start)}
+        stack = [(start, iter(below[id(start)]))]
+        while stack:
+            spec, children = stack[-1]
+            child = next(children, None)
+            if child is None:
+                stack.pop()
+                path.discard(id(spec))
+                done.add(id(spec))
+            elif id(child) in path:
+                raise BadSpecification(f"{_at(child, 'stubId')} {child.stub_id!r} would be its own descendant")
+            elif id(child) not in done:
+                path.add(id(child))
+                stack.append((child, iter(below[id(child)])))
+
+
+def _at(spec: JobSpec, key: str) -> str:
+    return f"{spec.place}.{key}" if spec.place else key
+
+
+def command_for(command: Command, platform_key: str) -> str | None:
+    """The command line a client of this platform would run; None where there is none for it (CONTRACT 9.17)."""
+    return command if isinstance(command, str) else command.get(platform_key)
