@@ -1,0 +1,1 @@
+"""Floor 1: rows in, domain values out. The only SQL of the server."""

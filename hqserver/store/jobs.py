@@ -1,0 +1,224 @@
+"""Rows of jobs and of the family that links them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hqserver.domain.job import Tree
+from hqserver.domain.status import FAILED_JOB, FINISHED_JOB, FINISHED_WORK, JobStatus, WorkStatus
+
+from .schema import OWN_COLUMNS, TREE_COLUMNS, WORK_COLUMNS, words
+
+_PLAIN = (
+    *("id", "root_id", "first_parent_id", "requirement_id", "name", "priority", "cpus", "tries"),
+    *("status", "cancelled", "outcome", "queued_at", "runnable_at", "started_at", "command_started_at"),
+    *("command_ended_at", "ended_at", "updated_at", "claimable"),
+    *("parents", "children", "children_unfinished", "children_failed", "tree_clients"),
+)
+_COLUMNS = (*_PLAIN, *OWN_COLUMNS.values(), *WORK_COLUMNS.values(), *TREE_COLUMNS.values())
+_FIXED = {"id", "root_id", "first_parent_id", "requirement_id", "name", "cpus", "queued_at"}
+_CHANGING = tuple(column for column in _COLUMNS if column not in _FIXED)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id = ?"
+_UPDATE = f"UPDATE job SET {', '.join(f'{column} = ?' for column in _CHANGING)} WHERE id = ?"
+_TEXTS = ("uuid", "description", "command", "submitted_by", "specification")
+_INSERT = f"INSERT INTO job ({', '.join((*_COLUMNS, *_TEXTS))}) VALUES ({', '.join('?' * len((*_COLUMNS, *_TEXTS)))})"
+
+
+@dataclass(slots=True)
+class JobRow:
+    """What decides a job's status, and the counters that stand on its row. Times are UTC epoch seconds."""
+
+    id: int
+    root_id: int
+    requirement_id: int
+    name: str
+    priority: int
+    cpus: int
+    tries: int
+    queued_at: float
+    updated_at: float
+    first_parent_id: int | None = None
+    status: JobStatus = JobStatus.QUEUED
+    cancelled: int = 0
+    outcome: str = ""
+    runnable_at: float | None = None
+    started_at: float | None = None
+    command_started_at: float | None = None
+    command_ended_at: float | None = None
+    ended_at: float | None = None
+    claimable: int = 0
+    parents: int = 0
+    children: int = 0
+    children_unfinished: int = 0
+    children_failed: int = 0
+    tree_clients: int = 0
+    own_progress: int = 0
+    own_progress_live: int = 0
+    own_durations_ms: int = 0
+    own_work_timed: int = 0
+    work: dict[WorkStatus, int] = field(default_factory=lambda: dict.fromkeys(WorkStatus, 0))
+    tree: Tree = field(default_factory=Tree)
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED_JOB
+
+    def values(self, columns: Sequence[str]) -> list[object]:
+        """The row's values in the order of `columns`."""
+        found: list[object] = []
+        for column in columns:
+            if column in _WORK_BY_COLUMN:
+                found.append(self.work[_WORK_BY_COLUMN[column]])
+            elif column in _TREE_BY_COLUMN:
+                found.append(getattr(self.tree, _TREE_BY_COLUMN[column]))
+            else:
+                found.append(getattr(self, column))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class JobTexts:
+    """What is stored with a job and never read to schedule it."""
+
+    uuid: str
+    description: str
+    command: str
+    submitted_by: str
+    specification: str
+
+
+_WORK_BY_COLUMN = {column: status for status, column in WORK_COLUMNS.items()}
+_TREE_BY_COLUMN = {column: name for name, column in TREE_COLUMNS.items()}
+_WORK_START = len(_PLAIN) + len(OWN_COLUMNS)
+_TREE_START = _WORK_START + len(WORK_COLUMNS)
+
+
+def load(connection: sqlite3.Connection, job_id: int) -> JobRow | None:
+    """The job's row, None for an id that the farm does not have."""
+    row = connection.execute(_SELECT, (job_id,)).fetchone()
+    if row is None:
+        return None
+    plain = dict(zip(_COLUMNS[:_WORK_START], row, strict=False))
+    plain["status"] = JobStatus(plain["status"])
+    return JobRow(
+        **plain,
+        work=dict(zip(WorkStatus, row[_WORK_START:_TREE_START], strict=True)),
+        tree=Tree(*row[_TREE_START:]),
+    )
+
+
+def save(connection: sqlite3.Connection, rows: Iterable[JobRow]) -> None:
+    """Write back rows that `load` gave."""
+    connection.executemany(_UPDATE, [(*row.values(_CHANGING), row.id) for row in rows])
+
+
+def insert(connection: sqlite3.Connection, rows: Iterable[tuple[JobRow, JobTexts]]) -> None:
+    """Store new jobs."""
+    connection.executemany(
+        _INSERT,
+        [
+            (
+                *row.values(_COLUMNS),
+                texts.uuid,
+                texts.description,
+                texts.command,
+                texts.submitted_by,
+                texts.specification,
+            )
+            for row, texts in rows
+        ],
+    )
+
+
+def next_id(connection: sqlite3.Connection) -> int:
+    """The first id that was never given to a job. Ids that rows are inserted with are counted as given."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone()
+    return int(row[0]) + 1 if row else 1
+
+
+def link(connection: sqlite3.Connection, pairs: Iterable[tuple[int, int]]) -> None:
+    """Make the second of each pair a child of the first."""
+    connection.executemany("INSERT INTO family (parent_id, child_id) VALUES (?, ?)", pairs)
+
+
+def parents_of(connection: sqlite3.Connection, job_id: int) -> list[int]:
+    """Ids of the job's parents."""
+    return [row[0] for row in connection.execute("SELECT parent_id FROM family WHERE child_id = ?", (job_id,))]
+
+
+def children_of(connection: sqlite3.Connection, job_id: int) -> list[int]:
+    """Ids of the job's children, in order of submission."""
+    rows = connection.execute("SELECT child_id FROM family WHERE parent_id = ? ORDER BY child_id", (job_id,))
+    return [row[0] for row in rows]
+
+
+def ancestors_of(connection: sqlite3.Connection, job_ids: Iterable[int]) -> set[int]:
+    """Ids of every distinct ancestor of these jobs, the jobs themselves left out unless one is another's ancestor."""
+    rows = connection.execute(
+        """
+        WITH RECURSIVE above (id) AS (
+            SELECT parent_id FROM family WHERE child_id IN (SELECT value FROM json_each(?))
+            UNION
+            SELECT parent_id FROM family JOIN above ON child_id = above.id
+        )
+        SELECT id FROM above
+        """,
+        (json.dumps(list(job_ids)),),
+    )
+    return {row[0] for row in rows}
+
+
+_BELOW = "WITH RECURSIVE below (id) AS (SELECT ? UNION SELECT child_id FROM family JOIN below ON parent_id = below.id)"
+_ENDED_WORK = " + ".join(WORK_COLUMNS[status] for status in FINISHED_WORK)
+_RECOUNT_TREE = f"""{_BELOW}
+    SELECT count(*), sum(ended_at IS NOT NULL), sum(status IN ({words(FAILED_JOB)})),
+        sum({" + ".join(WORK_COLUMNS.values())}), sum({_ENDED_WORK}),
+        {", ".join(f"sum({own})" for own in OWN_COLUMNS.values())}
+    FROM job WHERE id IN (SELECT id FROM below)
+"""
+
+
+def recount_tree(connection: sqlite3.Connection, job_id: int) -> Tree:
+    """The tree counters of a job, counted from scratch.
+
+    Used where existing jobs are linked, and by tests and the audit: it must always equal what stands on the row.
+    """
+    return Tree(*connection.execute(_RECOUNT_TREE, (job_id,)).fetchone())
+
+
+def count_clients(connection: sqlite3.Connection, job_id: int) -> int:
+    """Distinct clients with live runs of the job and below, counted from scratch."""
+    query = f"""{_BELOW}
+        SELECT count(DISTINCT client_id) FROM run
+        WHERE ended_at IS NULL AND job_id IN (SELECT id FROM below)
+    """
+    return int(connection.execute(query, (job_id,)).fetchone()[0])
+
+
+def recount_presence(connection: sqlite3.Connection, job_id: int) -> int:
+    """Write anew which clients hold live runs of the job and below; how many they are."""
+    connection.execute("DELETE FROM presence WHERE job_id = ?", (job_id,))
+    query = f"""
+        INSERT INTO presence (job_id, client_id, runs)
+        {_BELOW}
+        SELECT ?, client_id, count(*) FROM run
+        WHERE ended_at IS NULL AND job_id IN (SELECT id FROM below) GROUP BY client_id
+    """
+    return connection.execute(query, (job_id, job_id)).rowcount
+
+
+def submitted_by(connection: sqlite3.Connection, job_id: int) -> str:
+    """The user the job belongs to."""
+    return str(connection.execute("SELECT submitted_by FROM job WHERE id = ?", (job_id,)).fetchone()[0])
+
+
+def requirement_id(connection: sqlite3.Connection, key: str) -> int:
+    """The id under which this requirement stands, new or known."""
+    row = connection.execute("SELECT id FROM requirement WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        cursor = connection.execute("INSERT INTO requirement (key) VALUES (?)", (key,))
+        return int(cursor.lastrowid or 0)
+    return int(row[0])

@@ -1,0 +1,175 @@
+"""Reading jobs, clients and notes for people: batches by id, one statement a question, never one a job."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from hqserver.domain.status import LIVE_RUN
+
+from .schema import words
+
+_IN = "IN (SELECT value FROM json_each(?))"
+
+
+def _ids(ids: Iterable[int]) -> str:
+    return json.dumps(list(ids))
+
+
+def jobs_by_id(connection: sqlite3.Connection, job_ids: Sequence[int]) -> list[sqlite3.Row]:
+    """Whole rows of these jobs, in the order asked for; unknown ids are left out, repeated ones repeated."""
+    rows = connection.execute(f"SELECT * FROM job WHERE id {_IN}", (_ids(job_ids),)).fetchall()
+    found = {row["id"]: row for row in rows}
+    return [found[job_id] for job_id in job_ids if job_id in found]
+
+
+def job_statuses(connection: sqlite3.Connection, job_ids: Sequence[int]) -> list[sqlite3.Row]:
+    """`id`, `status` and own progress only: what scripts poll for."""
+    rows = connection.execute(f"SELECT id, status FROM job WHERE id {_IN}", (_ids(job_ids),)).fetchall()
+    found = {row["id"]: row for row in rows}
+    return [found[job_id] for job_id in job_ids if job_id in found]
+
+
+def ids_by_status(connection: sqlite3.Connection, statuses: Iterable[str]) -> list[int]:
+    """Ids of jobs with one of these statuses, oldest first."""
+    rows = connection.execute(f"SELECT id FROM job WHERE status {_IN} ORDER BY id", (json.dumps(list(statuses)),))
+    return [row[0] for row in rows]
+
+
+def root_ids(connection: sqlite3.Connection, *, finished: bool) -> list[int]:
+    """Ids of jobs without a parent, oldest first."""
+    ended = "IS NOT NULL" if finished else "IS NULL"
+    rows = connection.execute(f"SELECT id FROM job WHERE parents = 0 AND ended_at {ended} ORDER BY id")
+    return [row[0] for row in rows]
+
+
+def children(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Ids of children by parent."""
+    return _grouped(
+        connection.execute(
+            f"SELECT parent_id, child_id FROM family WHERE parent_id {_IN} ORDER BY child_id", (_ids(job_ids),)
+        )
+    )
+
+
+def parents(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Ids of parents by child."""
+    return _grouped(
+        connection.execute(
+            f"SELECT child_id, parent_id FROM family WHERE child_id {_IN} ORDER BY parent_id", (_ids(job_ids),)
+        )
+    )
+
+
+def clients_of_jobs(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Ids of the clients that run or ran each job, in the order in which they first did."""
+    rows = connection.execute(
+        f"""
+        SELECT job_id, client_id FROM run WHERE job_id {_IN}
+        GROUP BY job_id, client_id ORDER BY job_id, min(offered_at)
+        """,
+        (_ids(job_ids),),
+    )
+    return _grouped(rows)
+
+
+def jobs_of_clients(connection: sqlite3.Connection) -> dict[int, list[int]]:
+    """Ids of the jobs that run on each client."""
+    rows = connection.execute(
+        f"""
+        SELECT DISTINCT client_id, job_id FROM run INDEXED BY run_live_client
+        WHERE status IN ({words(LIVE_RUN)}) ORDER BY client_id, job_id
+        """
+    )
+    return _grouped(rows)
+
+
+def ending_clients(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Ids of the clients that are asked to kill runs of each job."""
+    rows = connection.execute(
+        f"SELECT job_id, client_id FROM run WHERE status = 'ending' AND job_id {_IN}", (_ids(job_ids),)
+    )
+    return _grouped(rows)
+
+
+def lost_clients(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Ids of the silent clients that hold runs of each job."""
+    rows = connection.execute(
+        f"SELECT job_id, client_id FROM run WHERE status = 'lost' AND job_id {_IN}", (_ids(job_ids),)
+    )
+    return _grouped(rows)
+
+
+def unconfirmed_clients(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[int]]:
+    """Ids of the clients that never confirmed a kill, by job."""
+    rows = connection.execute(
+        f"SELECT job_id, client_id FROM run WHERE unconfirmed = 1 AND job_id {_IN}", (_ids(job_ids),)
+    )
+    return _grouped(rows)
+
+
+def requirements(connection: sqlite3.Connection, requirement_ids: Iterable[int]) -> dict[int, str]:
+    """Keys of requirements by id."""
+    rows = connection.execute(f"SELECT id, key FROM requirement WHERE id {_IN}", (_ids(set(requirement_ids)),))
+    return {row[0]: row[1] for row in rows}
+
+
+def history(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[sqlite3.Row]]:
+    """Lines of history by job, oldest first."""
+    found = defaultdict(list)
+    rows = connection.execute(f"SELECT * FROM history WHERE job_id {_IN} ORDER BY id", (_ids(job_ids),))
+    for row in rows:
+        found[row["job_id"]].append(row)
+    return found
+
+
+def runs_of_job(connection: sqlite3.Connection, job_id: int) -> list[sqlite3.Row]:
+    """The job's runs with the name of their work item, in the order in which they were offered."""
+    return connection.execute(
+        """
+        SELECT run.*, work.name AS work_name, work.position FROM run JOIN work ON work.id = run.work_id
+        WHERE run.job_id = ? ORDER BY run.rowid
+        """,
+        (job_id,),
+    ).fetchall()
+
+
+def threads(connection: sqlite3.Connection, thread_ids: Sequence[int] | None) -> list[sqlite3.Row]:
+    """Note threads, all of them or these."""
+    if thread_ids is None:
+        return connection.execute("SELECT * FROM note_thread ORDER BY id").fetchall()
+    rows = connection.execute(f"SELECT * FROM note_thread WHERE id {_IN}", (_ids(thread_ids),)).fetchall()
+    found = {row["id"]: row for row in rows}
+    return [found[thread_id] for thread_id in thread_ids if thread_id in found]
+
+
+def notes_of_threads(connection: sqlite3.Connection, thread_ids: Iterable[int]) -> dict[int, list[sqlite3.Row]]:
+    """Notes by thread, oldest first."""
+    found = defaultdict(list)
+    rows = connection.execute(f"SELECT * FROM note WHERE thread_id {_IN} ORDER BY id", (_ids(thread_ids),))
+    for row in rows:
+        found[row["thread_id"]].append(row)
+    return found
+
+
+def latest_notes(connection: sqlite3.Connection, owner: str, ids: Iterable[int]) -> dict[int, tuple[int, str]]:
+    """Of jobs or clients (`owner`: "job" or "client") with a thread: its id and the text of its newest note."""
+    column = {"job": "job_id", "client": "client_id"}[owner]
+    rows = connection.execute(
+        f"""
+        SELECT note_thread.{column}, note_thread.id, coalesce(
+            (SELECT text FROM note WHERE thread_id = note_thread.id ORDER BY note.id DESC LIMIT 1), '')
+        FROM note_thread WHERE {column} {_IN}
+        """,
+        (_ids(ids),),
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def _grouped(rows: Iterable[sqlite3.Row]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for key, value in rows:
+        found[key].append(value)
+    return found
