@@ -1,0 +1,1 @@
+"""Floor 2: one use case per function, one transaction each."""

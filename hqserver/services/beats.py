@@ -1,0 +1,167 @@
+"""A client's heartbeat: what it brings is taken in, what it is to do goes back (PROTOCOL.md, clientBeat)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from hqserver.domain.jobspec import command_for
+from hqserver.domain.lifecycle import RunEvent
+from hqserver.domain.platforms import platform_key
+from hqserver.domain.status import RunStatus
+from hqserver.store import runs
+from hqserver.store.database import Transaction
+from hqserver.store.runs import Order
+
+from .assignment import hand_out_to
+from .farm import Farm
+from .progression import happen
+from .registration import authenticate
+from .reports import ENDED, REFUSED, Report, apply
+from .sheet import Sheet
+from .watch import Presence
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a run's log."""
+
+    run: str
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A heartbeat as it came in, checked. Memory and disk in kB, idle time in minutes."""
+
+    session: str
+    sequence: int
+    load: float
+    memory_free: int
+    disk_free: int
+    idle_minutes: int
+    spare: int
+    accepting: bool
+    queued: frozenset[str]
+    progress: dict[str, float]
+    output: tuple[Piece, ...]
+    reports: tuple[Report, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client is told."""
+
+    interval_seconds: float
+    orders: list[dict[str, object]]
+    results: dict[str, str]
+    output: dict[str, int]
+
+
+def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
+    """Take in a beat. Raises `NotAuthenticated` and `Conflict` as `authenticate` does.
+
+    A beat with nothing new touches memory only. Output is stored before reports are applied, so that the log of a
+    job that has ended is complete.
+    """
+    presence = authenticate(farm, secret, beat.session)
+    late = beat.sequence <= presence.sequence
+    if not late:
+        _note_vitals(farm, presence, beat)
+    output = {piece.run: _store(farm, presence.row.id, piece) for piece in beat.output}
+    results: dict[str, str] = {}
+    if beat.reports or presence.lost:
+        results = farm.database.write(lambda transaction: _apply(farm, transaction, presence, beat))
+        presence.lost = False
+        if any(report.kind in (ENDED, REFUSED) for report in beat.reports):
+            farm.ask_for_pass()
+    orders = [] if late else _orders(farm, presence, beat)
+    return Answer(farm.policy.beat_seconds, orders, results, output)
+
+
+def _note_vitals(farm: Farm, presence: Presence, beat: Beat) -> None:
+    presence.sequence = beat.sequence
+    presence.heard_at = farm.clock.monotonic()
+    newly = not presence.heard or (beat.accepting and not presence.accepting) or beat.spare > presence.spare
+    presence.heard = True
+    presence.spare = beat.spare
+    presence.accepting = beat.accepting
+    row = presence.row
+    row.heartbeat_at = farm.clock.now()
+    row.load = min(max(beat.load, 0.0), float(row.cpus))
+    row.memory_free, row.disk_free, row.idle_minutes = beat.memory_free, beat.disk_free, beat.idle_minutes
+    presence.unsaved = True
+    if beat.progress:
+        farm.watch.note_progress(beat.progress)
+    if newly:
+        farm.ask_for_pass()
+
+
+def _store(farm: Farm, client_id: int, piece: Piece) -> int:
+    with farm.database.read() as connection:
+        run = runs.load(connection, piece.run)
+    if run is None or run.client_id != client_id:
+        # A run nobody here knows: let the client believe that its log arrived; its report is answered "unknown".
+        return piece.offset + len(piece.data)
+    return farm.output.append(run.job_id, run.id, piece.offset, piece.data)
+
+
+def _apply(farm: Farm, transaction: Transaction, presence: Presence, beat: Beat) -> dict[str, str]:
+    now = farm.clock.now()
+    client_id, label = presence.row.id, presence.row.label
+    with Sheet(transaction, now) as sheet:
+        if presence.lost:
+            for run in runs.live_of_client(sheet.connection, client_id):
+                if run.status is RunStatus.LOST:
+                    happen(sheet, run, RunEvent.CLIENT_BACK, reason=f"{label} is back")
+        results = {report.id: apply(sheet, client_id, label, report) for report in beat.reports}
+    if any(report.kind in (ENDED, REFUSED) for report in beat.reports):
+        # The client reports and fetches in the same call: what its freed CPUs can take goes back with the answer.
+        with Sheet(transaction, now) as sheet:
+            if hand_out_to(farm, sheet, client_id):
+                presence.orders_waiting = True
+    return results
+
+
+def _orders(farm: Farm, presence: Presence, beat: Beat) -> list[dict[str, object]]:
+    if not presence.orders_waiting:
+        return []
+    presence.orders_waiting = False
+    with farm.database.read() as connection:
+        orders = runs.orders_for(connection, presence.row.id, beat.queued)
+        built = [_kill(order) if order.kill else _start(farm, presence, order) for order in orders]
+    if orders or beat.queued:
+        presence.orders_waiting = True  # until reports show that they arrived
+    return built if beat.accepting else [order for order in built if order["kind"] == "kill"]
+
+
+def _kill(order: Order) -> dict[str, object]:
+    return {"kind": "kill", "run": order.run_id, "reason": "cancelled"}
+
+
+def _start(farm: Farm, presence: Presence, order: Order) -> dict[str, object]:
+    key = platform_key(presence.row.platform)
+    specification = json.loads(order.specification)
+    environment = {
+        "HQROOT": farm.policy.network_root.get(key, ""),
+        **specification.get("environment", {}),
+        "JOBID": str(order.job_id),
+        "ROOTJOBID": str(order.root_id),
+        "HQHOSTS": presence.row.hostname,
+    }
+    pattern = specification.get("progressPattern")
+    return {
+        "kind": "start",
+        "run": order.run_id,
+        "job": order.job_id,
+        "root": order.root_id,
+        "work": order.work_name,
+        "command": command_for(json.loads(order.command), key) or "",
+        "shell": specification.get("shell", ""),
+        "environment": environment,
+        "cpus": order.cpus,
+        "logLimit": farm.policy.log_limit_bytes,
+        "killGrace": farm.policy.kill_grace_seconds,
+        "progressPatterns": [pattern] if pattern else list(farm.policy.progress_patterns),
+    }

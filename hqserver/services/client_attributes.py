@@ -1,0 +1,101 @@
+"""The attributes of a client (CONTRACT 1.3, 9.14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hqserver.store import lookup, runs
+
+from .attributes import Attribute, Batch, field, moment
+from .farm import Farm
+
+_ANYTIME = {
+    "id": 0,
+    "enabled": True,
+    "kind": "time",
+    "days": [0, 1, 2, 3, 4, 5, 6],
+    "start": "00:00",
+    "end": "00:00",
+    "minutes": 0,
+}
+"""The rule of a client that nobody gave rules: always available (CONTRACT 5.3, 9.14)."""
+
+
+def named(farm: Farm, client_id: int) -> dict[str, Any]:
+    """A client as jobs name it: id, hostname, name, label, ip."""
+    presence = farm.watch.get(client_id)
+    if presence is None:
+        return {"id": client_id, "hostname": "", "name": "", "label": f"client {client_id}", "ip": ""}
+    row = presence.row
+    return {"id": row.id, "hostname": row.hostname, "name": row.name, "label": row.label, "ip": row.ip}
+
+
+def why_unavailable(batch: Batch) -> list[str]:
+    """Of each client why it takes no new work, "" where it does."""
+    unconfirmed = runs.unconfirmed_clients(batch.connection)
+    monotonic = batch.farm.clock.monotonic()
+    found = []
+    for row in batch.rows:
+        presence = batch.farm.watch.get(row.id)
+        found.append(batch.farm.watch.why_not_taking(presence, monotonic, unconfirmed) if presence else "was removed")
+    return found
+
+
+def _running_jobs(batch: Batch) -> list[list[int]]:
+    found = lookup.jobs_of_clients(batch.connection)
+    return [found.get(client_id, []) for client_id in batch.ids]
+
+
+def _thread_ids(batch: Batch) -> list[int | None]:
+    found = lookup.latest_notes(batch.connection, "client", batch.ids)
+    return [found[client_id][0] if client_id in found else None for client_id in batch.ids]
+
+
+def _latest_notes(batch: Batch) -> list[str]:
+    found = lookup.latest_notes(batch.connection, "client", batch.ids)
+    return [found[client_id][1] if client_id in found else "" for client_id in batch.ids]
+
+
+def _always(value: Any) -> Callable[[Batch], list[Any]]:
+    return lambda batch: [value for _ in batch.rows]
+
+
+CLIENT_ATTRIBUTES: dict[str, Attribute] = {
+    attribute.name: attribute
+    for attribute in (
+        Attribute("id", "Id of the client.", field("id")),
+        Attribute("hostname", "Machine name.", field("hostname")),
+        Attribute("name", 'Name where several run on one machine, "" by default.', field("name")),
+        Attribute("label", "hostname, or hostname:name when named.", field("label")),
+        Attribute("description", "Free text.", field("description")),
+        Attribute("ip", "Address it registered from.", field("ip")),
+        Attribute("platform", "Operating system and architecture, e.g. linux-x86_64.", field("platform")),
+        Attribute("cpus", "CPUs it offers to jobs.", field("cpus")),
+        Attribute("cpuSpeed", "Clock speed in MHz, 0 unknown.", field("cpu_speed")),
+        Attribute("memory", "Physical memory in kB.", field("memory")),
+        Attribute("load", "0 to the number of CPUs.", field("load")),
+        Attribute("idleTime", "Minutes without user input, -1 unknown.", field("idle_minutes")),
+        Attribute(
+            "available",
+            "Whether it can take jobs now.",
+            lambda batch: [not why for why in why_unavailable(batch)],
+            "query",
+        ),
+        Attribute("disabled", "Switched off by an administrator.", lambda b: [bool(row.disabled) for row in b.rows]),
+        Attribute("availabilityRules", "When it is available.", _always([_ANYTIME])),
+        Attribute("groups", "Ids of its groups.", _always([])),
+        Attribute(
+            "lastHeartbeat", "When it was last heard.", lambda batch: [moment(row.heartbeat_at) for row in batch.rows]
+        ),
+        Attribute("runningJobs", "Ids of the jobs that run there.", _running_jobs, "query"),
+        Attribute("needsUpgrade", "Whether its code differs from the server's.", _always(False)),
+        Attribute("version", "Hash of its code.", field("version")),
+        Attribute("threadId", "Id of its note thread, or None.", _thread_ids, "query"),
+        Attribute("latestNote", 'Text of the newest note, "" without one.', _latest_notes, "query"),
+        Attribute("memoryFree", "Free memory in kB.", field("memory_free")),
+        Attribute("diskFree", "Free disk in kB where it keeps its runs.", field("disk_free")),
+        Attribute("port", "Port it listens on for wakeup, 0 when it does not.", field("port")),
+        Attribute("unavailableBecause", 'Why it takes no jobs, "" where it does.', why_unavailable, "query"),
+    )
+}

@@ -1,0 +1,66 @@
+"""What every service works with: the farm's parts and its policy, in one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hqserver.domain.progress import DEFAULT_PATTERNS
+from hqserver.store.database import Database
+from hqserver.store.output import OutputFiles
+
+from .watch import Watch
+
+
+class Clock(Protocol):
+    """Time, so that tests can set it."""
+
+    def now(self) -> float:
+        """UTC epoch seconds, for what people read."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump, for every decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules an administrator can set (config/hqserver.ini). Durations in seconds."""
+
+    beat_seconds: float = 5.0
+    active_timeout_seconds: float = 120.0
+    kill_timeout_seconds: float = 120.0
+    kill_grace_seconds: float = 10.0
+    reschedule_abandoned: bool = True
+    max_client_losses: int = 3
+    refuse_unknown_properties: bool = False
+    log_limit_bytes: int = 64 * 1024 * 1024
+    progress_patterns: tuple[str, ...] = DEFAULT_PATTERNS
+    network_root: Mapping[str, str] = field(default_factory=dict)
+    """Where the shared folder is on clients of each platform key: what `HQROOT` says."""
+
+    @property
+    def suspect_seconds(self) -> float:
+        """Silence after which a client gets no new work (CONTRACT 9.10)."""
+        return max(30.0, 3 * self.beat_seconds)
+
+    @property
+    def lost_seconds(self) -> float:
+        """Silence after which a client's runs are lost (CONTRACT 9.10)."""
+        return max(self.active_timeout_seconds, 5 * self.beat_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Farm:
+    """The farm: its database, logs, what is known of its clients, its clock, its rules.
+
+    `ask_for_pass` makes the dispatcher look for work to hand out, `wake` tells a client that there are orders for it.
+    """
+
+    database: Database
+    output: OutputFiles
+    watch: Watch
+    clock: Clock
+    policy: Policy
+    ask_for_pass: Callable[[], None]
+    wake: Callable[[int], None]

@@ -1,0 +1,166 @@
+"""Who is a client of the farm: identity is a secret the server issued, a host name is only a label (PROMISES 2.4)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, replace
+
+from hqserver.domain.errors import Conflict, NotAuthenticated
+from hqserver.domain.lifecycle import RunEvent
+from hqserver.domain.status import RunStatus
+from hqserver.store import clients, runs
+from hqserver.store.clients import ClientRow
+from hqserver.store.database import Transaction
+
+from .farm import Farm
+from .progression import happen, lose
+from .sheet import Sheet
+from .watch import Presence
+
+_RESTART_SECONDS = 2.0
+"""A beat of the former session that arrives so long after a restart was not on its way: two daemons are alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a daemon says of itself (PROTOCOL.md, registerClient). Memory in kB, `cpu_speed` in MHz."""
+
+    hostname: str
+    name: str
+    session: str
+    boot_id: str
+    platform: str
+    cpus: int
+    cpu_speed: int
+    memory: int
+    version: str
+    port: int
+    runs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The answer: the client's id, its new secret ("" = it keeps the one it has), runs it must end."""
+
+    client_id: int
+    secret: str
+    stop: list[str]
+
+
+def hash_secret(secret: str) -> str:
+    """How a secret is stored. It holds 256 random bits, so a plain hash keeps it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registration:
+    """Take in a daemon: a known one by its secret, a new one, or one that takes over a silent one's name.
+
+    Raises `NotAuthenticated` for an unknown secret and `Conflict` for a name that is taken or a session that another
+    one with the same secret proved to be a copy.
+    """
+    monotonic = farm.clock.monotonic()
+    known = farm.watch.by_secret(hash_secret(secret)) if secret else None
+    if secret and known is None:
+        raise NotAuthenticated("this server does not know the client's secret")
+    if known is not None and identity.session in known.refused_sessions:
+        raise Conflict(f"duplicate client: another daemon with the secret of {known.row.label} is alive")
+    holder = farm.watch.by_name(identity.hostname, identity.name)
+    if holder is not None and holder is not known and not _yields(farm, holder, identity, monotonic):
+        raise Conflict(f"name taken: a client called {holder.row.label} is alive; give this one a name of its own")
+    new_secret = "" if known else secrets.token_hex(32)
+    former = known or holder
+
+    def write(transaction: Transaction) -> tuple[ClientRow, list[str]]:
+        now = farm.clock.now()
+        if known is not None and holder is not None and holder is not known:
+            _free_name(transaction, holder.row)
+        row = ClientRow(
+            id=former.row.id if former else 0,
+            secret_hash=hash_secret(new_secret) if new_secret else former.row.secret_hash if former else "",
+            session=identity.session,
+            boot_id=identity.boot_id,
+            ip=ip,
+            description=former.row.description if former else "",
+            disabled=former.row.disabled if former else 0,
+            registered_at=now,
+            heartbeat_at=now,
+            **{key: getattr(identity, key) for key in _FROM_IDENTITY},
+        )
+        if former is None:
+            return replace(row, id=clients.insert(transaction.connection, row)), sorted(identity.runs)
+        clients.save(transaction.connection, row)
+        with Sheet(transaction, now) as sheet:
+            stop = _reconcile(farm, sheet, former.row, row, identity.runs, fresh=known is None)
+        return row, stop
+
+    row, stop = farm.database.write(write)
+    presence = Presence(row, heard_at=monotonic, registered_at=monotonic, heard=True)
+    if known is not None:
+        presence.previous_session = known.row.session if known.row.session != identity.session else ""
+        presence.refused_sessions = known.refused_sessions
+    farm.watch.put(presence)
+    farm.ask_for_pass()
+    return Registration(row.id, new_secret, stop)
+
+
+_FROM_IDENTITY = ("hostname", "name", "platform", "cpus", "cpu_speed", "memory", "version", "port")
+
+
+def _yields(farm: Farm, holder: Presence, identity: Identity, monotonic: float) -> bool:
+    """Whether the name goes to a newcomer without the secret: its holder is silent, or its machine booted anew."""
+    silence = holder.silence(monotonic)
+    booted_anew = bool(identity.boot_id) and identity.boot_id != holder.row.boot_id
+    return silence > (3 * farm.policy.beat_seconds if booted_anew else farm.policy.lost_seconds)
+
+
+def _free_name(transaction: Transaction, row: ClientRow) -> None:
+    """A silent client loses its label to one that proved who it is; it keeps its id and its history."""
+    clients.save(transaction.connection, replace(row, name=f"{row.name}~{row.id}"))
+    row.name = f"{row.name}~{row.id}"
+
+
+def _reconcile(
+    farm: Farm, sheet: Sheet, was: ClientRow, now: ClientRow, held: frozenset[str], *, fresh: bool
+) -> list[str]:
+    """Compare what the client holds with what it owns here; the runs it must end.
+
+    A run that was started and is not held any more is dead: the client's folder is intact and does not know it, or
+    the machine booted anew. With a `fresh` secret and the same boot nothing is proven, and the run is lost.
+    """
+    proven = not fresh or now.boot_id != was.boot_id
+    owned = set()
+    for run in runs.live_of_client(sheet.connection, now.id):
+        owned.add(run.id)
+        if run.id in held:
+            if run.status is RunStatus.LOST:
+                happen(sheet, run, RunEvent.CLIENT_BACK, reason=f"{now.label} is back")
+        elif run.status is RunStatus.OFFERED and not fresh:
+            continue  # never arrived: it is ordered again under the same id
+        elif proven:
+            happen(sheet, run, RunEvent.DIED, reason=f"{now.label} does not hold it any more")
+        elif run.status is not RunStatus.LOST:
+            lose(
+                sheet,
+                run,
+                now.label,
+                reschedule=farm.policy.reschedule_abandoned,
+                most_losses=farm.policy.max_client_losses,
+            )
+    return sorted(held - owned)
+
+
+def authenticate(farm: Farm, secret: str, session: str) -> Presence:
+    """The client that beats with this secret. Raises `NotAuthenticated`, `Conflict` for the younger of two sessions."""
+    presence = farm.watch.by_secret(hash_secret(secret)) if secret else None
+    if presence is None:
+        raise NotAuthenticated("this server does not know the client's secret")
+    if session == presence.row.session:
+        return presence
+    age = farm.clock.monotonic() - presence.registered_at
+    if session and session == presence.previous_session and age > _RESTART_SECONDS:
+        # The older of two daemons with one secret is alive: it keeps the client, the copy is refused for good.
+        presence.refused_sessions.add(presence.row.session)
+        presence.row.session, presence.previous_session, presence.sequence = session, "", 0
+        return presence
+    raise Conflict(f"duplicate client: another daemon with the secret of {presence.row.label} is alive")

@@ -1,0 +1,91 @@
+"""What clients say of their runs (PROTOCOL.md, Reports). Applied once, and only from the run's owner (PROMISES 2.1)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from hqserver.domain.lifecycle import InvalidTransition, RunEvent
+from hqserver.domain.status import RunStatus
+from hqserver.store import runs
+from hqserver.store.runs import RunEnd
+
+from .progression import happen
+from .sheet import Sheet
+
+_LOG = logging.getLogger(__name__)
+
+APPLIED, SUPERSEDED, UNKNOWN = "applied", "superseded", "unknown"
+STARTED, ENDED, REFUSED = "started", "ended", "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report. Ages are seconds before the beat that brings it was sent."""
+
+    id: str
+    run: str
+    kind: str
+    started_ago: float | None = None
+    ended_ago: float = 0.0
+    killed: bool = False
+    end: RunEnd = field(default_factory=RunEnd)
+
+
+def apply(sheet: Sheet, client_id: int, label: str, report: Report) -> str:
+    """Apply a report; what the client is told: `applied`, `superseded` or `unknown`.
+
+    A report applied before is `applied` again and changes nothing.
+    """
+    run = runs.load(sheet.connection, report.run)
+    if run is None or run.client_id != client_id:
+        return UNKNOWN
+    if run.ended_at is not None:
+        return _late(sheet, run, report, label)
+    if report.started_ago is not None and run.started_at is None:
+        run.started_at = max(sheet.now - max(report.started_ago, 0.0), run.offered_at)
+    if report.kind == ENDED:
+        run.ended_at = max(sheet.now - max(report.ended_ago, 0.0), run.started_at or run.offered_at)
+    try:
+        happen(sheet, run, _event(report), report.end, reason=_reason(report, label))
+    except InvalidTransition as problem:
+        _LOG.warning("%s reported %s of run %s, which is ignored: %s", label, report.kind, run.id, problem)
+    return APPLIED
+
+
+def _event(report: Report) -> RunEvent:
+    if report.kind == STARTED:
+        return RunEvent.STARTED
+    if report.kind == REFUSED:
+        return RunEvent.REFUSED
+    if report.killed:
+        return RunEvent.KILLED
+    succeeded = report.end.exit_code == 0 and not report.end.signal
+    return RunEvent.EXITED_ZERO if succeeded else RunEvent.EXITED_NONZERO
+
+
+def _reason(report: Report, label: str) -> str:
+    if report.kind != ENDED:
+        return report.end.reason
+    if report.killed:
+        return f"killed on {label}"
+    if report.end.signal:
+        how = f"ended by signal {report.end.signal} on {label}"
+    else:
+        how = f"exit code {report.end.exit_code} on {label}"
+    return f"{how}: {report.end.reason}" if report.end.reason else how
+
+
+def _late(sheet: Sheet, run: runs.RunRow, report: Report, label: str) -> str:
+    """A report of a run that has ended here: a repeated one, the news that a kill was confirmed late, or a result
+    that comes after another client was given the work."""
+    if run.unconfirmed and report.kind != STARTED:
+        runs.confirm(sheet.connection, run.id)
+        sheet.note(run.job_id, "kill confirmed", f"nothing is left on {label}", run.client_id)
+        return APPLIED
+    if run.status is not RunStatus.SUPERSEDED:
+        return APPLIED
+    if report.kind == ENDED:
+        loud = _LOG.warning if report.end.exit_code == 0 else _LOG.info
+        loud("run %s on %s ended with %s, too late to count", run.id, label, report.end.exit_code)
+    return SUPERSEDED
