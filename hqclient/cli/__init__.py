@@ -1,0 +1,1 @@
+"""The `hq` command: tables for people, JSON for programs."""
