@@ -1,0 +1,305 @@
+"""One HTTP/1.1 connection: h11 frames, the rules judge, the workers answer.
+
+A protocol and not a coroutine for each connection: a waiting connection is a small object and costs no task, and a
+`ping` is answered within `data_received`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from math import inf
+
+import h11
+
+from hqserver.http.answers import PONG, WEB_HEADERS, XML, ZIPPED, is_ping, pong_head, response_head
+from hqserver.http.crowd import Crowd, Phase
+from hqserver.http.messages import LARGEST_HEAD, Head, Refusal, WebRequest, WebResponse
+from hqserver.http.rules import (
+    RPC_PATHS,
+    AllowedHosts,
+    bearer,
+    check_call,
+    check_page,
+    is_gzip,
+    plain_address,
+)
+from hqserver.http.sockets import tune
+from hqserver.http.workers import Workers, refused
+from hqserver.rpc.faults import record_incident
+from hqserver.rpc.method import Caller
+
+_PIECE = 256 * 1024
+_TURN = 32  # requests of one connection answered before others get their turn
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all connections of a server share.
+
+    `body_limit` says how many bytes a caller's body may have, `is_local` which peers gain nothing by compression.
+    """
+
+    workers: Workers
+    crowd: Crowd
+    hosts: AllowedHosts
+    body_limit: Callable[[Caller], int]
+    is_local: Callable[[str], bool]
+    tasks: set[asyncio.Task[None]]
+    stopping: asyncio.Event
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests one after the other and answers each before it looks at the next."""
+
+    def __init__(self, site: Site) -> None:
+        self.phase, self.deadline = Phase.IDLE, inf
+        self._site, self._crowd = site, site.crowd
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD)
+        self._transport: asyncio.Transport
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._reading = self._open = True
+        self._head: Head | None = None
+        self._body = bytearray()
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            tune(connection)
+        self._peer = plain_address((transport.get_extra_info("peername") or ("",))[0])
+        self._local = plain_address((transport.get_extra_info("sockname") or ("",))[0])
+        self.deadline = self._loop.time() + self._crowd.limits.head_seconds
+        if self._site.stopping.is_set() or not self._crowd.admit(self):
+            self.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self.phase is Phase.LINGERING:
+            return
+        self._http.receive_data(data)
+        if self.phase is Phase.ANSWERING or not self._writable.is_set():
+            # The next request came before this one was answered: it waits here, the rest of it with the peer.
+            self._transport.pause_reading()
+            self._reading = False
+        else:
+            self._advance()
+
+    def eof_received(self) -> bool:
+        if self.phase is Phase.ANSWERING:
+            self._http.receive_data(b"")
+            return True  # the peer may still read
+        return False
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+        if self.phase is not Phase.ANSWERING:
+            self._go_on()
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        self._open = False
+        self._writable.set()
+        self._drop_body()
+        self._crowd.remove(self)
+
+    def abort(self) -> None:
+        """Close at once, whatever is unsent."""
+        self._transport.abort()
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is being read or answered."""
+        if self.phase is Phase.IDLE:
+            self._transport.close()
+
+    # Reading
+
+    def _go_on(self) -> None:
+        self._resume_reading()
+        self._advance()
+
+    def _resume_reading(self) -> None:
+        if not self._reading and self._open:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _advance(self) -> None:
+        """Take what has been received as far as it goes: into a request that is being read, or that is complete."""
+        turns = 0
+        try:
+            while self._open and self._writable.is_set() and self.phase not in (Phase.ANSWERING, Phase.LINGERING):
+                event = self._http.next_event()
+                if event is h11.NEED_DATA:
+                    self._wait_for_more()
+                    return
+                if isinstance(event, h11.Request):
+                    self._begin(Head.of(event))
+                elif isinstance(event, h11.Data):
+                    self._crowd.hold(len(event.data))
+                    self._body += event.data
+                elif isinstance(event, h11.EndOfMessage):
+                    self._answer()
+                    turns += 1
+                    if turns == _TURN:
+                        self._loop.call_soon(self._advance)
+                        return
+                else:
+                    self._transport.close()
+                    return
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except h11.RemoteProtocolError as problem:
+            self._refuse(Refusal(problem.error_status_hint, f"not HTTP: {problem}"))
+
+    def _wait_for_more(self) -> None:
+        if self._http.they_are_waiting_for_100_continue:
+            go_on = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
+            self._transport.write(self._http.send(go_on) or b"")
+        elif self.phase is Phase.IDLE and self._http.trailing_data[0]:
+            self._enter(Phase.HEAD, self._crowd.limits.head_seconds)
+
+    def _begin(self, head: Head) -> None:
+        """Judge a request by its head; a call's body is read only when it may be sent."""
+        self._head = head
+        self._site.hosts.check(head, self._local)
+        if head.method in ("GET", "HEAD"):
+            check_page(head)
+        elif head.method == "POST":
+            length = check_call(head)
+            self._caller = Caller(peer=self._peer, secret=bearer(head), nonil=RPC_PATHS[head.path])
+            self._limit = self._site.body_limit(self._caller)
+            if length > self._limit:
+                raise Refusal(413, f"a body of {length} bytes; at most {self._limit} are taken here")
+            limits = self._crowd.limits
+            self._enter(Phase.BODY, limits.body_seconds + length / limits.slowest_rate)
+        else:
+            raise Refusal(405, f"{head.method[:20]} is not served here", {"Allow": "GET, HEAD, POST"})
+
+    def _drop_body(self) -> None:
+        self._crowd.buffered -= len(self._body)
+        self._body = bytearray()
+
+    # Answering
+
+    def _answer(self) -> None:
+        head = self._head
+        assert head is not None
+        if head.method == "POST":
+            body = bytes(self._body)
+            if not is_gzip(head) and is_ping(body):
+                self._drop_body()
+                stopping = self._site.stopping.is_set()
+                self._send_small(pong_head(int(time.time()), stopping), PONG)
+                self._next_request()
+                return
+            work = self._answer_call(head, body)
+        else:
+            work = self._answer_page(head)
+        self._enter(Phase.ANSWERING, inf)
+        task = self._loop.create_task(self._guarded(work))
+        self._site.tasks.add(task)
+        task.add_done_callback(self._site.tasks.discard)
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """Answer and go on to the next request; what fails on the way ends in a refusal, not in silence."""
+        try:
+            await work
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except Exception as problem:
+            self._refuse(Refusal(503, f"the answer failed, incident {record_incident(problem, 'an answer')}"))
+        else:
+            if self._open:
+                self._next_request()
+                self._go_on()
+
+    async def _answer_call(self, head: Head, body: bytes) -> None:
+        may_zip = head.accepts_gzip and not self._site.is_local(self._peer)
+        unzip_to = self._limit if is_gzip(head) else 0
+        try:
+            answer, is_zipped = await self._site.workers.call(body, self._caller, unzip_to=unzip_to, zip_answer=may_zip)
+        finally:
+            self._drop_body()
+        await self._send(WebResponse(answer, 200, XML, ZIPPED if is_zipped else {}))
+
+    async def _answer_page(self, head: Head) -> None:
+        may_zip = head.accepts_gzip and not self._site.is_local(self._peer)
+        request = WebRequest.of(head, self._peer)
+        response, is_zipped = await self._site.workers.page(request, zip_answer=may_zip)
+        headers = {**WEB_HEADERS, **response.headers, **(ZIPPED if is_zipped else {})}
+        await self._send(replace(response, headers=headers))
+
+    async def _send(self, response: WebResponse) -> None:
+        """Write an answer in pieces, each when the peer has taken those before it."""
+        head, body = response_head(response, self._site.stopping.is_set()), response.body
+        bodiless = self._head is not None and self._head.method == "HEAD"
+        if isinstance(body, bytes):
+            if len(body) <= _PIECE or bodiless:
+                self._send_small(head, b"" if bodiless else body)
+                return
+            self._allow_writing(len(body))
+            self._write(head)
+            view = memoryview(body)
+            for start in range(0, len(body), _PIECE):
+                await self._writable.wait()
+                self._write(h11.Data(data=view[start : start + _PIECE]))  # type: ignore[arg-type]  # any buffer
+        else:
+            self._write(head)
+            try:
+                while not bodiless and self._open and (piece := await self._site.workers.next_piece(body)) is not None:
+                    self._allow_writing(len(piece))
+                    self._write(h11.Data(data=piece))
+                    await self._writable.wait()
+                    self.deadline = inf
+            finally:
+                await self._site.workers.finish(body)
+        self._write(h11.EndOfMessage())
+
+    def _send_small(self, head: h11.Response, body: bytes) -> None:
+        self._write(head, h11.Data(data=body), h11.EndOfMessage())
+
+    def _write(self, *events: h11.Event) -> None:
+        if self._open:
+            self._transport.write(b"".join([self._http.send(event) or b"" for event in events]))
+
+    def _allow_writing(self, count: int) -> None:
+        limits = self._crowd.limits
+        self._enter(Phase.ANSWERING, limits.write_seconds + count / limits.slowest_rate)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Say no and close. What the peer still sends is read for a moment: closing on it would lose the answer."""
+        self._drop_body()
+        if not self._open:
+            return
+        if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.abort()  # in the midst of an answer: only a cut connection says that it is not whole
+            return
+        response = refused(refusal)
+        headers = {**WEB_HEADERS, **response.headers}
+        bodiless = self._head is not None and self._head.method == "HEAD"
+        body = response.body if isinstance(response.body, bytes) and not bodiless else b""
+        self._send_small(response_head(replace(response, headers=headers), closing=True), body)
+        self._transport.write_eof()
+        self._enter(Phase.LINGERING, self._crowd.limits.linger_seconds)
+        self._resume_reading()
+
+    def _next_request(self) -> None:
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+            self._head = None
+            self._enter(Phase.IDLE, self._crowd.limits.idle_seconds)
+        else:
+            self._enter(Phase.LINGERING, self._crowd.limits.write_seconds)
+            self._transport.close()
+
+    def _enter(self, phase: Phase, seconds: float) -> None:
+        if self._open:
+            self._crowd.move(self, phase, self._loop.time() + seconds)

@@ -1,0 +1,105 @@
+"""The server's one port: an event loop that reads requests and a few threads that answer them (DESIGN, Interfaces)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from hqserver.http.connection import Connection, Site
+from hqserver.http.crowd import Crowd, HttpLimits
+from hqserver.http.rules import AllowedHosts, is_loopback
+from hqserver.http.sockets import most_connections
+from hqserver.http.workers import LARGE_BODY, Call, Web, Workers
+from hqserver.rpc.method import Caller
+from hqserver.rpc.parse import DEFAULT_LIMITS
+
+BACKLOG = 1024
+"""Connections that the kernel keeps while the loop is busy."""
+
+
+def body_limit_by_address(caller: Caller) -> int:
+    """Bytes a caller's body may have: callers on this machine may send large submissions, others 1 MB."""
+    return DEFAULT_LIMITS.body if is_loopback(caller.peer) else LARGE_BODY
+
+
+class HttpServer:
+    """XML-RPC by POST and pages by GET on one port.
+
+    `call` and `web` run in at most `threads` threads at once. `allowed_hosts` are further names under which callers
+    may ask for the server; its own name and addresses are known. `is_local` tells the peers whose answers are not
+    worth compressing.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        web: Web,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 5000,
+        threads: int = 8,
+        limits: HttpLimits | None = None,
+        body_limit: Callable[[Caller], int] = body_limit_by_address,
+        allowed_hosts: Iterable[str] = (),
+        is_local: Callable[[str], bool] = is_loopback,
+    ) -> None:
+        limits = limits or HttpLimits()
+        self._address = host, port
+        limits = replace(limits, connections=most_connections(limits.connections))
+        name = socket.gethostname()
+        self._site = Site(
+            workers=Workers(call, web, threads),
+            crowd=Crowd(limits),
+            hosts=AllowedHosts({host, name, name.partition(".")[0], *allowed_hosts}),
+            body_limit=body_limit,
+            is_local=is_local,
+            tasks=set(),
+            stopping=asyncio.Event(),
+        )
+        self._sweep_seconds = max(0.02, min(1.0, limits.head_seconds / 4, limits.idle_seconds / 4))
+        self._listener: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._site.crowd)
+
+    async def start(self) -> tuple[str, int]:
+        """Listen, and return address and port. Raises `OSError` where the port is taken or the address not ours."""
+        loop = asyncio.get_running_loop()
+        host, port = self._address
+        self._listener = await loop.create_server(lambda: Connection(self._site), host, port, backlog=BACKLOG)
+        self._sweeper = loop.create_task(self._sweep())
+        bound = self._listener.sockets[0].getsockname()
+        return bound[0], bound[1]
+
+    async def stop(self, grace_seconds: float = 10) -> None:
+        """Accept nothing more, let requests that have begun come to their end for so long, then close all."""
+        site = self._site
+        site.stopping.set()
+        if self._listener:
+            self._listener.close()
+        for connection in site.crowd:
+            if isinstance(connection, Connection):
+                connection.close_if_idle()
+        try:
+            await asyncio.wait_for(site.crowd.empty.wait(), grace_seconds)
+        except TimeoutError:
+            for connection in site.crowd:
+                connection.abort()
+        if self._sweeper:
+            self._sweeper.cancel()
+        for task in site.tasks:
+            task.cancel()
+        await asyncio.gather(*site.tasks, *([self._sweeper] if self._sweeper else []), return_exceptions=True)
+        site.workers.close()
+
+    async def _sweep(self) -> None:
+        """One timer for all deadlines: a timer for each request would cost more than the requests."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._sweep_seconds)
+            self._site.crowd.abort_overdue(loop.time())

@@ -1,0 +1,1 @@
+"""Floor 3: the XML-RPC surface: method registry, dispatch, faults, wire format, generated reference."""

@@ -1,0 +1,159 @@
+"""From the bytes of a request to the bytes of its answer, over the standard library's dispatcher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, ClassVar
+from xmlrpc.server import SimpleXMLRPCDispatcher
+
+from hqserver.domain.errors import NotFound, TooLarge, near_match
+
+from .faults import InvalidRequest, UnknownMethod, fault_of
+from .method import Caller, Method, Registry, rpc
+from .parse import DEFAULT_LIMITS, Limits, parse
+from .wire import marshalled, to_wire
+
+MOST_INNER_CALLS = 1000
+"""Calls in one `system.multicall` (PROMISES 6.1)."""
+
+LARGEST_MULTICALL_ANSWER = 4 * 1024 * 1024
+"""Characters that the answers of one `system.multicall` may have together."""
+
+_LARGEST_TEXT = f"{LARGEST_MULTICALL_ANSWER // 1024**2} MB"
+_MULTICALL = "system.multicall"
+_CAPABILITIES = {
+    "xmlrpc": ("http://www.xmlrpc.com/spec", 1),
+    "faults_interop": ("http://xmlrpc-epi.sourceforge.net/specs/rfc.fault_codes.php", 20010516),
+    "introspection": ("http://xmlrpc-c.sourceforge.net/introspection.html", 1),
+    "system.multicall": ("http://www.xmlrpc.com/discuss/msgReader$1208", 1),
+    "nil": ("http://www.ontosys.com/xml-rpc/extensions.php", 20010518),
+}
+
+_LOCAL = Caller()
+_caller: ContextVar[Caller] = ContextVar("caller", default=_LOCAL)
+
+
+class Dispatcher(SimpleXMLRPCDispatcher):
+    """What the server says about its methods, and several calls in one request."""
+
+    subject: ClassVar[str] = "System"
+
+    def __init__(self, methods: Registry, limits: Limits = DEFAULT_LIMITS) -> None:
+        """Serve these methods and `system.*`. Raises `TypeError` where one of them has a dotted name."""
+        super().__init__(allow_none=True, encoding="utf-8", use_builtin_types=True)
+        self.limits = limits
+        for name in methods.names(internal=True):
+            if "." in name:
+                raise TypeError(f"{name!r}: names with a dot belong to system.*")
+        self.registry = methods + Registry.from_surfaces([self])
+        for name in self.registry.names(internal=True):
+            method = self.registry.find(name)
+            if method:
+                self.funcs[name] = partial(_call, method)
+
+    def handle(self, body: bytes, caller: Caller) -> bytes:
+        """The answer to one request, whatever it holds: a value or a fault, never an exception."""
+        token = _caller.set(caller)
+        try:
+            return self._marshaled_dispatch(body)
+        finally:
+            _caller.reset(token)
+
+    def _marshaled_dispatch(  # type: ignore[override]  # typeshed says str, the library gives bytes
+        self,
+        data: bytes | str,
+        dispatch_method: Callable[[str, tuple[Any, ...]], Any] | None = None,
+        path: Any = None,
+    ) -> bytes:
+        """The standard library's entry point: parse within limits, call, marshal."""
+        nonil = _caller.get().nonil
+        name = "the request"
+        try:
+            name, params = parse(data.encode() if isinstance(data, str) else data, self.limits)
+            value = (dispatch_method or self._dispatch)(name, tuple(params))
+            return to_wire(value, nonil=nonil)
+        except Exception as problem:
+            return to_wire(fault_of(problem, name), nonil=nonil)
+
+    def _dispatch(self, method: str, params: Iterable[Any]) -> Any:
+        if method not in self.funcs:
+            raise UnknownMethod(f"no method {method!r}{near_match(method, self.registry.names())}")
+        return super()._dispatch(method, tuple(params))
+
+    def _method(self, name: str) -> Method:
+        method = self.registry.find(name)
+        if method is None:
+            raise NotFound(f"no method {name!r}{near_match(name, self.registry.names())}")
+        return method
+
+    @rpc("system.listMethods")
+    def system_listMethods(self) -> list[str]:  # noqa: N802  # the standard library's name
+        """The names of all methods, sorted, aliases included."""
+        return self.registry.names()
+
+    @rpc("system.methodHelp")
+    def system_methodHelp(self, method_name: str) -> str:  # noqa: N802
+        """What the method does, with its usage in the first line. Fault 404 for an unknown method."""
+        method = self._method(method_name)
+        deprecated = f"\n\nDeprecated: use {method.deprecated}." if method.deprecated else ""
+        return f"{method.usage} -> {method.result}\n\n{method.doc}{deprecated}"
+
+    @rpc("system.methodSignature")
+    def system_methodSignature(self, method_name: str) -> list[list[str]]:  # type: ignore[override]  # noqa: N802
+        """The method's signatures, one for each number of parameters it takes: result type, parameter types.
+
+        "any" stands where several types fit. Fault 404 for an unknown method.
+        """
+        method = self._method(method_name)
+        types = [parameter.kind.wire for parameter in method.parameters]
+        required = sum(parameter.required for parameter in method.parameters)
+        return [[method.result, *types[:count]] for count in range(required, len(types) + 1)]
+
+    @rpc("system.getCapabilities")
+    def system_get_capabilities(self) -> dict[str, dict[str, str | int]]:
+        """The specifications the server follows: name -> `{specUrl, specVersion}`."""
+        return {name: {"specUrl": url, "specVersion": version} for name, (url, version) in _CAPABILITIES.items()}
+
+    @rpc(_MULTICALL)
+    def system_multicall(self, calls: list[dict[str, Any]]) -> list[Any]:
+        """Several calls in one request: `[{methodName, params}, ...]`, done in order.
+
+        The answer has for each call a list of its one result, or `{faultCode, faultString}`. At most 1,000
+        calls and 4 MB of answers: calls beyond that are not made and get fault 413. A multicall within another
+        is refused.
+        """
+        if len(calls) > MOST_INNER_CALLS:
+            raise TooLarge(f"{len(calls)} calls in one {_MULTICALL}; at most {MOST_INNER_CALLS} are taken")
+        nonil = _caller.get().nonil
+        room = LARGEST_MULTICALL_ANSWER
+        answers: list[str] = []
+        for call in calls:
+            try:
+                if room <= 0:
+                    raise TooLarge(f"not called: the answers before it fill {_LARGEST_TEXT}")
+                value = self._inner(call)
+                try:
+                    answer = marshalled([value], nonil=nonil, limit=room)
+                except TooLarge:
+                    room = 0
+                    raise TooLarge(f"called, but its answer does not fit into {_LARGEST_TEXT}") from None
+            except Exception as problem:
+                fault = fault_of(problem, f"{_MULTICALL} of {str(call.get('methodName'))[:100]!r}")
+                answer = marshalled({"faultCode": fault.faultCode, "faultString": fault.faultString})
+            room -= len(answer)
+            answers.append(answer)
+        return answers
+
+    def _inner(self, call: dict[str, Any]) -> Any:
+        name, params = call.get("methodName"), call.get("params", [])
+        if not isinstance(name, str) or len(name) > 255 or not isinstance(params, list):
+            raise InvalidRequest("each call is a struct of methodName (a name) and params (an array)")
+        if name == _MULTICALL:
+            raise InvalidRequest(f"{_MULTICALL} cannot be called within {_MULTICALL}")
+        return self._dispatch(name, params)
+
+
+def _call(method: Method, *params: object) -> Any:
+    return method.call(params, _caller.get())
