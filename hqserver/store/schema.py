@@ -129,7 +129,6 @@ CREATE TABLE work (
     UNIQUE (job_id, name)
 ) STRICT;
 CREATE INDEX work_claimable ON work (job_id, position) WHERE claimable = 1;
-CREATE INDEX work_status ON work (job_id, status, position);
 CREATE TABLE run (
     id TEXT PRIMARY KEY,
     job_id INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,

@@ -1,0 +1,7 @@
+"""`python -m hqserver`."""
+
+import sys
+
+from hqserver.cli import main
+
+sys.exit(main())

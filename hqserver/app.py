@@ -1,0 +1,152 @@
+"""The server put together: database, services, surfaces, page, ticks. Nobody imports this but the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import ipaddress
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TextIO
+
+from webui.pages import Site
+
+from hqserver.clock import SystemClock
+from hqserver.config import ServerConfig
+from hqserver.http.server import HttpServer
+from hqserver.rpc.dispatch import Dispatcher
+from hqserver.rpc.method import Registry
+from hqserver.rpc.surface.clients import Clients
+from hqserver.rpc.surface.daemons import Daemons
+from hqserver.rpc.surface.jobs import Jobs
+from hqserver.rpc.surface.names import Names
+from hqserver.rpc.surface.notes import Notes
+from hqserver.rpc.surface.server import Server
+from hqserver.services import upkeep
+from hqserver.services.assignment import dispatch_pass
+from hqserver.services.farm import Clock, Farm
+from hqserver.services.watch import Watch
+from hqserver.store import clients
+from hqserver.store.database import Database, StoreUnusable
+from hqserver.store.output import OutputFiles
+from hqserver.ticks import Ticks
+from hqserver.waker import Waker
+
+_LOG = logging.getLogger(__name__)
+_FLUSH_SECONDS = 1.0
+_FORGET_SECONDS = 3600.0
+
+
+class CannotStart(Exception):
+    """Why the server does not start, in one sentence."""
+
+
+def surfaces(farm: Farm) -> Registry:
+    """Every method of the farm."""
+    return Registry.from_surfaces([Server(farm), Jobs(farm), Clients(farm), Notes(farm), Names(), Daemons(farm)])
+
+
+def open_farm(
+    config: ServerConfig, clock: Clock, ask_for_pass: Callable[[], None], wake: Callable[[int], None]
+) -> Farm:
+    """The farm over the data folder. Raises `CannotStart`."""
+    try:
+        database = Database(config.data / "farm.db")
+    except StoreUnusable as problem:
+        raise CannotStart(str(problem)) from None
+    with database.read() as connection:
+        known = clients.every(connection)
+    watch = Watch(known, clock.monotonic(), config.policy.suspect_seconds)
+    return Farm(database, OutputFiles(config.logs), watch, clock, config.policy, ask_for_pass, wake)
+
+
+def prepare_data(folder: Path, logs: Path) -> TextIO:
+    """Make the data folder and lock it, so that two servers never share one. Raises `CannotStart`."""
+    try:
+        for each in (folder, logs):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a+")
+    except OSError as problem:
+        raise CannotStart(f"the data folder {folder} cannot be written: {problem.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise CannotStart(f"the data folder {folder} is in use by another hqserver") from None
+    return lock
+
+
+def refuse_open_address(host: str) -> None:
+    """Without a login only this machine may call (CONTRACT 9.23). Raises `CannotStart`."""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback:
+        raise CannotStart(
+            f"--host {host} would let anybody on the network run commands on the farm: this version has no login and "
+            "listens on 127.0.0.1 only"
+        )
+
+
+def serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
+    """Run the server until SIGTERM or Ctrl-C. `announce` gets the address once it answers. Raises `CannotStart`."""
+    refuse_open_address(config.host)
+    with closing(prepare_data(config.data, config.logs)):
+        asyncio.run(_serve(config, announce))
+
+
+async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
+    clock = SystemClock()
+    ticks = Ticks(clock)
+    waker = Waker(lambda client_id: _address(farm, client_id))
+    farm = open_farm(config, clock, ticks.ask_for_pass, waker.wake)
+    registry = surfaces(farm)
+    http = HttpServer(
+        Dispatcher(registry).handle,
+        Site(farm, registry).respond,
+        host=config.host,
+        port=config.port,
+        threads=config.threads,
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        try:
+            host, port = await http.start()
+        except OSError as problem:
+            reason = os.strerror(problem.errno) if problem.errno else str(problem)
+            raise CannotStart(f"port {config.port} of {config.host} cannot be used: {reason}") from None
+        waker.start()
+        ticks.start(
+            lambda: dispatch_pass(farm),
+            [
+                ("flush", _FLUSH_SECONDS, lambda: upkeep.flush(farm)),
+                ("silence", config.policy.beat_seconds / 2, lambda: upkeep.notice_silence(farm)),
+                ("kills", _FLUSH_SECONDS, lambda: upkeep.bound_kills(farm)),
+                ("submissions", _FORGET_SECONDS, lambda: upkeep.forget_submissions(farm)),
+            ],
+        )
+        shown = f"[{host}]" if ":" in host else host
+        announce(f"http://{shown}:{port}")
+        await stop.wait()
+        _LOG.info("ending")
+    finally:
+        await http.stop()
+        await waker.stop()
+        await asyncio.to_thread(ticks.stop)
+        upkeep.flush(farm)
+        farm.database.close()
+
+
+def _address(farm: Farm, client_id: int) -> tuple[str, int] | None:
+    presence = farm.watch.get(client_id)
+    if presence is None or not presence.row.port:
+        return None
+    return presence.row.ip, presence.row.port

@@ -1,0 +1,82 @@
+"""The command `hqserver`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from hqserver import app
+from hqserver.config import SETTINGS, ServerConfig, load
+from hqserver.domain.settings import SettingError
+from hqserver.domain.version import VERSION
+
+_LOG = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server in the foreground; the exit status: 0 ended as asked, 1 cannot start, 2 wrong use."""
+    options = vars(_parser().parse_args(arguments))
+    file = options.pop("config") or os.environ.get("HQSERVER_CONFIG") or None
+    try:
+        config = load(options, os.environ, Path(file) if file else None)
+    except SettingError as problem:
+        print(f"hqserver: {problem}", file=sys.stderr)
+        return 2
+    try:
+        _start_log(config)
+        app.serve(config, lambda address: print(f"listening on {address}", flush=True))
+    except app.CannotStart as problem:
+        print(f"hqserver: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hqserver",
+        description="The farm's server: keeps jobs, hands them to clients, speaks HQueue's XML-RPC API, shows a page.",
+        epilog="Every option is also a key of the configuration file (config/hqserver.ini) and a variable HQSERVER_...",
+    )
+    parser.add_argument("--config", metavar="FILE", help="configuration file ($HQSERVER_CONFIG)")
+    parser.add_argument("--version", action="version", version=f"hqserver {VERSION}")
+    for setting in SETTINGS:
+        if setting.flag:
+            metavar = setting.key.rpartition(".")[2].upper()
+            default = f" (default: {setting.default})" if setting.default != "" else ""
+            parser.add_argument(
+                setting.flag, dest=setting.key, metavar=metavar, help=f"{setting.sentence}{default}".replace("%", "%%")
+            )
+    return parser
+
+
+class _OneLine(logging.Formatter):
+    """Lines that nobody can forge: names of jobs and hosts may hold line ends and terminal commands (PROMISES 6.4)."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the standard library's name
+        line = super().formatMessage(record)
+        return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+
+
+def _start_log(config: ServerConfig) -> None:
+    """hqserver.log in the data folder, and warnings on standard error."""
+    formatter = _OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = RotatingFileHandler(config.data / "hqserver.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8")
+    except OSError as problem:
+        raise app.CannotStart(f"the data folder {config.data} cannot be written: {problem.strerror}") from None
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setLevel(logging.WARNING)
+    for handler in (file, screen):
+        handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [file, screen]
+    root.setLevel(logging.DEBUG if config.debug else logging.INFO)
+    logging.getLogger("apscheduler").setLevel(logging.DEBUG if config.debug else logging.ERROR)
+    _LOG.info("hqserver %s, Python %s, SQLite %s", VERSION, sys.version.split()[0], sqlite3.sqlite_version)

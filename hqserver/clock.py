@@ -1,0 +1,24 @@
+"""The farm's real clock."""
+
+from __future__ import annotations
+
+import time
+
+
+class SystemClock:
+    """Wall clock for people, a clock that never jumps for decisions."""
+
+    def now(self) -> float:
+        """UTC epoch seconds."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; goes on while the machine sleeps where the system can tell."""
+        return _BOOT_CLOCK()
+
+
+def _boot_clock() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+_BOOT_CLOCK = _boot_clock if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic

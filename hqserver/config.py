@@ -1,0 +1,169 @@
+"""The server's settings: every key of config/hqserver.ini, its default and a sentence (CONTRACT 5.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hqserver.domain.settings import Setting, SettingError, Value, resolve
+from hqserver.services.farm import Policy
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "host",
+        "127.0.0.1",
+        "Address to listen on. Until the farm has a login, only addresses of this machine itself are accepted.",
+        flag="--host",
+    ),
+    Setting(
+        "hqserver.port",
+        5000,
+        "Port for XML-RPC and the page; 0 takes a free one.",
+        minimum=0,
+        maximum=65535,
+        flag="--port",
+    ),
+    Setting(
+        "data",
+        "",
+        "Folder of the database and the logs of jobs; empty is hqserver in the user's data folder.",
+        flag="--data",
+    ),
+    Setting("job_logs_dir", "", "Folder of the logs of jobs; empty is the folder output in the data folder."),
+    Setting(
+        "hqserver.beatSeconds",
+        5.0,
+        "Seconds between heartbeats of a client.",
+        minimum=0.1,
+        maximum=300,
+    ),
+    Setting(
+        "hqserver.activeTimeout",
+        2.0,
+        "Minutes of silence after which a client is lost and its jobs may be given to others.",
+        minimum=0.01,
+        maximum=100000,
+    ),
+    Setting(
+        "hqserver.rescheduleAbandoned",
+        True,
+        "Whether the jobs of a lost client are given to other clients; otherwise they end abandoned.",
+    ),
+    Setting(
+        "hqserver.maxClientLosses",
+        3,
+        "A job whose clients were lost so often while they ran it ends abandoned.",
+        minimum=1,
+        maximum=1000,
+    ),
+    Setting(
+        "hqserver.killTimeout",
+        0.0,
+        "Minutes after which a kill that its client has not confirmed is given up; 0 is as activeTimeout.",
+        minimum=0,
+        maximum=100000,
+    ),
+    Setting(
+        "hqserver.killGrace",
+        10.0,
+        "Seconds a command gets to end by itself when it is cancelled, before it is killed.",
+        minimum=0,
+        maximum=3600,
+    ),
+    Setting(
+        "hqserver.unknownProperties",
+        "keep",
+        "What to do with a property of a specification that nobody knows: keep it with the job, or refuse the job.",
+        choices=("keep", "refuse"),
+    ),
+    Setting(
+        "hqserver.logLimit",
+        64,
+        "Megabytes of output kept of one run; beyond it the first and the last half are kept, with a line between.",
+        minimum=1,
+        maximum=100000,
+    ),
+    Setting(
+        "hqserver.sharedNetwork.mount.linux",
+        "/mnt/hq",
+        "Where Linux clients see the shared folder: their $HQROOT.",
+    ),
+    Setting("hqserver.sharedNetwork.mount.windows", "H:", "Where Windows clients see the shared folder: their HQROOT."),
+    Setting(
+        "hqserver.sharedNetwork.mount.macosx",
+        "/Volumes/HQShared",
+        "Where macOS clients see the shared folder: their $HQROOT.",
+    ),
+    Setting(
+        "hqserver.threads",
+        8,
+        "Calls and pages worked on at once; further ones wait.",
+        minimum=1,
+        maximum=256,
+    ),
+    Setting("debug", False, "Whether the log tells of every call and dispatch."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """The server's configuration, checked. `policy` is what services need of it."""
+
+    host: str
+    port: int
+    data: Path
+    logs: Path
+    threads: int
+    debug: bool
+    policy: Policy
+
+
+def load(flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path | None) -> ServerConfig:
+    """Read the configuration: flags before environment (`HQSERVER_...`) before file before default.
+
+    Raises `SettingError`, whose sentence names line and near match.
+    """
+    text, name, here = "", "", ""
+    if file is not None:
+        name, here = str(file), str(file.resolve().parent)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
+            raise SettingError(f"the configuration file {file} cannot be read: {reason}") from None
+    values, _ = resolve(
+        SETTINGS, prefix="HQSERVER_", flags=flags, environ=environ, file_name=name, file_text=text, here=here
+    )
+    return _checked(values, environ)
+
+
+def _checked(values: Mapping[str, Value], environ: Mapping[str, str]) -> ServerConfig:
+    data = Path(str(values["data"])).expanduser() if values["data"] else _default_data(environ)
+    active_seconds = 60.0 * float(values["hqserver.activeTimeout"])
+    kill_seconds = 60.0 * float(values["hqserver.killTimeout"])
+    mounts = {key: str(values[f"hqserver.sharedNetwork.mount.{key}"]) for key in ("linux", "windows", "macosx")}
+    return ServerConfig(
+        host=str(values["host"]),
+        port=int(values["hqserver.port"]),
+        data=data,
+        logs=Path(str(values["job_logs_dir"])).expanduser() if values["job_logs_dir"] else data / "output",
+        threads=int(values["hqserver.threads"]),
+        debug=bool(values["debug"]),
+        policy=Policy(
+            beat_seconds=float(values["hqserver.beatSeconds"]),
+            active_timeout_seconds=active_seconds,
+            kill_timeout_seconds=kill_seconds or active_seconds,
+            kill_grace_seconds=float(values["hqserver.killGrace"]),
+            reschedule_abandoned=bool(values["hqserver.rescheduleAbandoned"]),
+            max_client_losses=int(values["hqserver.maxClientLosses"]),
+            refuse_unknown_properties=values["hqserver.unknownProperties"] == "refuse",
+            log_limit_bytes=int(values["hqserver.logLimit"]) * 1024 * 1024,
+            network_root=mounts,
+        ),
+    )
+
+
+def _default_data(environ: Mapping[str, str]) -> Path:
+    base = environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "hqserver"

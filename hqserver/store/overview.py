@@ -1,0 +1,134 @@
+"""Reading the farm for the page and for metrics: every list is bounded, and an index gives it in its order."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from enum import StrEnum
+
+from hqserver.domain.status import FAILED_JOB, LIVE_RUN
+
+from .schema import words
+
+MOST_COUNTED = 10_000
+"""Jobs are counted up to here: the page of a farm with a million finished jobs costs what one with a thousand does."""
+
+_AFTER_ALL_IDS = 2**63 - 1
+
+
+class Roots(StrEnum):
+    """The lists of jobs without a parent."""
+
+    UNFINISHED = "unfinished"
+    RUNNING = "running"
+    WAITING = "waiting"
+    FINISHED = "finished"
+    FAILED = "failed"
+    ALL = "all"
+
+
+_AT_WORK = "SELECT job_id FROM presence"
+_PARTS: dict[Roots, tuple[str, ...]] = {
+    Roots.UNFINISHED: ("ended_at IS NULL",),
+    Roots.RUNNING: (f"id IN ({_AT_WORK})",),
+    Roots.WAITING: (f"ended_at IS NULL AND id NOT IN ({_AT_WORK})",),
+    Roots.FINISHED: ("ended_at IS NOT NULL",),
+    Roots.FAILED: tuple(f"status = '{status}'" for status in FAILED_JOB),
+    Roots.ALL: ("ended_at IS NULL", "ended_at IS NOT NULL"),
+}
+"""Each list as parts that an index answers newest first. A list of several parts is merged of them: SQLite would
+otherwise sort all there is."""
+
+
+def newest_roots(connection: sqlite3.Connection, which: Roots, before: int | None, limit: int) -> list[int]:
+    """Ids of the newest jobs of the list, newest first; only those below the id `before`, where it is given."""
+    found: list[int] = []
+    for part in _PARTS[which]:
+        rows = connection.execute(
+            f"SELECT id FROM job WHERE parents = 0 AND {part} AND id < ? ORDER BY id DESC LIMIT ?",
+            (before or _AFTER_ALL_IDS, limit),
+        )
+        found += [row[0] for row in rows]
+    return sorted(found, reverse=True)[:limit]
+
+
+def count_roots(connection: sqlite3.Connection, which: Roots) -> int:
+    """How many jobs the list has; `MOST_COUNTED + 1` stands for any more than `MOST_COUNTED`."""
+    found = 0
+    for part in _PARTS[which]:
+        found += connection.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM job WHERE parents = 0 AND {part} LIMIT ?)", (MOST_COUNTED + 1,)
+        ).fetchone()[0]
+    return min(found, MOST_COUNTED + 1)
+
+
+def count_by_status(connection: sqlite3.Connection, statuses: Iterable[str]) -> dict[str, int]:
+    """How many jobs have each of these statuses, by the index alone; the cost grows with the count."""
+    rows = connection.execute(
+        "SELECT status, count(*) FROM job WHERE status IN (SELECT value FROM json_each(?)) GROUP BY status",
+        (json.dumps(list(statuses)),),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def count_live_runs(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many runs have each live status."""
+    rows = connection.execute(
+        f"SELECT status, count(*) FROM run INDEXED BY run_live_client WHERE status IN ({words(LIVE_RUN)}) "
+        "GROUP BY status"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def children_after(connection: sqlite3.Connection, job_id: int, after: int, limit: int) -> list[int]:
+    """Ids of the job's children above the id `after`, oldest first."""
+    rows = connection.execute(
+        "SELECT child_id FROM family WHERE parent_id = ? AND child_id > ? ORDER BY child_id LIMIT ?",
+        (job_id, after, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def child_statuses(connection: sqlite3.Connection, job_id: int, limit: int) -> list[sqlite3.Row]:
+    """Of the job's oldest children `id`, `status`, `tree_clients` and the first characters of `name`."""
+    return connection.execute(
+        """
+        SELECT job.id, job.status, job.tree_clients, substr(job.name, 1, 60) AS name
+        FROM family CROSS JOIN job ON job.id = family.child_id
+        WHERE family.parent_id = ? ORDER BY family.child_id LIMIT ?
+        """,
+        (job_id, limit),
+    ).fetchall()
+
+
+def job_names(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, str]:
+    """Names of jobs by id."""
+    rows = connection.execute(
+        "SELECT id, name FROM job WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(job_ids)),)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+_RUN = """
+    SELECT run.*, work.name AS work_name, job.name AS job_name
+    FROM run JOIN work ON work.id = run.work_id JOIN job ON job.id = run.job_id
+"""
+
+
+def newest_runs_of_job(connection: sqlite3.Connection, job_id: int, limit: int) -> list[sqlite3.Row]:
+    """The job's newest runs with `work_name` and `job_name`, newest first."""
+    query = f"{_RUN} WHERE run.job_id = ? ORDER BY run.offered_at DESC, run.rowid DESC LIMIT ?"
+    return connection.execute(query, (job_id, limit)).fetchall()
+
+
+def live_runs_of_client(connection: sqlite3.Connection, client_id: int, limit: int) -> list[sqlite3.Row]:
+    """The client's runs that have not ended, as `newest_runs_of_job` gives them."""
+    query = f"{_RUN} WHERE run.client_id = ? AND run.status IN ({words(LIVE_RUN)}) LIMIT ?"
+    return connection.execute(query, (client_id, limit)).fetchall()
+
+
+def newest_ended_runs_of_client(connection: sqlite3.Connection, client_id: int, limit: int) -> list[sqlite3.Row]:
+    """The runs that ended last on the client, as `newest_runs_of_job` gives them, latest first."""
+    query = f"{_RUN} WHERE run.client_id = ? AND run.ended_at IS NOT NULL ORDER BY run.ended_at DESC LIMIT ?"
+    return connection.execute(query, (client_id, limit)).fetchall()
