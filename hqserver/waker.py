@@ -47,8 +47,12 @@ class Waker:
     def wake(self, client_id: int) -> None:
         """Have the client beat now. Returns at once."""
         loop = self._loop
-        if loop is not None and not loop.is_closed():
+        if loop is None:
+            return
+        try:
             loop.call_soon_threadsafe(self._begin, client_id)
+        except RuntimeError:
+            pass  # the loop was closed this moment: the server is ending
 
     def _begin(self, client_id: int) -> None:
         line = self._lines.setdefault(client_id, _Line())

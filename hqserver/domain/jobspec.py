@@ -65,6 +65,7 @@ def parse_jobspec(document: Any, *, refuse_unknown: bool) -> list[JobSpec]:
         _parse(entry, f"[{index}]" if several and len(documents) > 1 else "", 1, refuse_unknown, count)
         for index, entry in enumerate(documents)
     ]
+    _check_submit_keys(specs)
     _check_stubs(specs)
     return specs
 
@@ -86,7 +87,7 @@ def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: l
     for key, value in document.items():
         known = PROPERTIES.get(key)
         if known is None:
-            if refuse_unknown or not isinstance(key, str):
+            if refuse_unknown or not isinstance(key, str) or not _is_text(key):
                 hint = near_match(str(key), PROPERTIES)
                 raise BadSpecification(f"{prefix}{key}: no such property of a job{hint}")
             unknown[key] = value
@@ -99,6 +100,8 @@ def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: l
             raise BadSpecification(f"{prefix}{key} {problem}, not {_shown(value)}") from None
         if known.field:
             values[known.field] = parsed
+    if depth > 1 and values.get("submit_key"):
+        raise BadSpecification(f"{prefix}submitKey belongs to the outermost specification: a call is one submission")
     nested = values.pop("children", ())
     if isinstance(nested, Mapping):
         nested = [nested]
@@ -111,6 +114,22 @@ def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: l
         for index, child in enumerate(nested)
     )
     return JobSpec(place=place, unknown=unknown, **values)
+
+
+def _is_text(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell
+        return False
+    return True
+
+
+def _check_submit_keys(specs: Sequence[JobSpec]) -> None:
+    keyed = [spec for spec in specs if spec.submit_key]
+    for spec in keyed[1:]:
+        if spec.submit_key != keyed[0].submit_key:
+            where = _at(spec, "submitKey")
+            raise BadSpecification(f"{where} {spec.submit_key!r} is not that of the others: a call is one submission")
 
 
 def _shown(value: Any) -> str:

@@ -26,6 +26,7 @@ class RunEvent(StrEnum):
     GIVEN_UP = "given up"  # a kill was not confirmed in time (CONTRACT 9.11)
     CLIENT_LOST = "client lost"  # its client is silent past its time (9.10)
     CLIENT_BACK = "client back"  # ... and is heard again, still holding it
+    OFFERED_AGAIN = "offered again"  # ... and is heard again, but may never have got the order
     DIED = "died"  # proof that it is dead without a result: the machine booted anew
     TAKEN_OVER = "taken over"  # another client is given the work of a lost run
 
@@ -58,7 +59,7 @@ class InvalidTransition(Exception):
     """An event that cannot happen to something in this status."""
 
     def __init__(self, kind: str, status: str, event: str):
-        super().__init__(f"a {status} {kind} cannot take the event {event!r}")
+        super().__init__(f"a {status} {kind} cannot take the event {str(event)!r}")
 
 
 RUN: dict[tuple[R, RunEvent], RunMove] = {
@@ -76,7 +77,7 @@ RUN: dict[tuple[R, RunEvent], RunMove] = {
     (R.RUNNING, RunEvent.EXITED_NONZERO): RunMove(R.FAILED, WorkEvent.RUN_FAILED),
     # Nobody here asked for the kill: the daemon was told to end its runs when it ends. Not the command's fault.
     (R.RUNNING, RunEvent.KILLED): RunMove(R.EJECTED, WorkEvent.RUN_RETURNED),
-    # A run that was lost before it started is taken for running when its client returns (see LOST below).
+    # A client that cannot start what it believed it had started takes it back.
     (R.RUNNING, RunEvent.REFUSED): RunMove(R.EJECTED, WorkEvent.RUN_RETURNED),
     (R.RUNNING, RunEvent.END): RunMove(R.ENDING),
     (R.RUNNING, RunEvent.CLIENT_LOST): RunMove(R.LOST),
@@ -101,6 +102,7 @@ RUN: dict[tuple[R, RunEvent], RunMove] = {
     (R.LOST, RunEvent.END): RunMove(R.ENDING),
     (R.LOST, RunEvent.CLIENT_LOST): RunMove(R.LOST),
     (R.LOST, RunEvent.CLIENT_BACK): RunMove(R.RUNNING),
+    (R.LOST, RunEvent.OFFERED_AGAIN): RunMove(R.OFFERED),
     (R.LOST, RunEvent.DIED): RunMove(R.SUPERSEDED, WorkEvent.RUN_RETURNED),
     (R.LOST, RunEvent.TAKEN_OVER): RunMove(R.SUPERSEDED),
 }

@@ -31,6 +31,8 @@ def _text(value: Any) -> str:
         raise Wrong("must be text")
     if "\0" in value:
         raise Wrong("must not hold a NUL character")
+    if not value.isascii() and not value.isprintable() and any("\ud800" <= char <= "\udfff" for char in value):
+        raise Wrong("must not hold half of a surrogate pair")  # JSON can spell it; no file and no wire carries it
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 
 from hqserver.domain.jobspec import command_for
@@ -15,11 +16,13 @@ from hqserver.store.runs import Order
 
 from .assignment import hand_out_to
 from .farm import Farm
-from .progression import happen
+from .progression import come_back, happen
 from .registration import authenticate
 from .reports import ENDED, REFUSED, Report, apply
 from .sheet import Sheet
 from .watch import Presence
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,17 @@ def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
     """
     presence = authenticate(farm, secret, beat.session)
     late = beat.sequence <= presence.sequence
+    # After a restart of the server nobody remembers that the client was lost; the database does.
+    back = presence.lost or presence.sequence == 0
+    withdraw = not late and not beat.accepting and presence.orders_waiting
     if not late:
         _note_vitals(farm, presence, beat)
     output = {piece.run: _store(farm, presence.row.id, piece) for piece in beat.output}
     results: dict[str, str] = {}
-    if beat.reports or presence.lost:
-        results = farm.database.write(lambda transaction: _apply(farm, transaction, presence, beat))
+    if beat.reports or back or withdraw:
+        results = farm.database.write(lambda transaction: _apply(farm, transaction, presence, beat, back, withdraw))
         presence.lost = False
-        if any(report.kind in (ENDED, REFUSED) for report in beat.reports):
+        if withdraw or any(report.kind in (ENDED, REFUSED) for report in beat.reports):
             farm.ask_for_pass()
     orders = [] if late else _orders(farm, presence, beat)
     return Answer(farm.policy.beat_seconds, orders, results, output)
@@ -104,18 +110,31 @@ def _store(farm: Farm, client_id: int, piece: Piece) -> int:
     if run is None or run.client_id != client_id:
         # A run nobody here knows: let the client believe that its log arrived; its report is answered "unknown".
         return piece.offset + len(piece.data)
-    return farm.output.append(run.job_id, run.id, piece.offset, piece.data)
+    try:
+        return farm.output.append(run.job_id, run.id, piece.offset, piece.data)
+    except OSError as problem:
+        # A full disk must not keep the other runs' news from arriving; the client sends the piece again.
+        _LOG.error("the log of run %s cannot be written: %s", run.id, problem)
+        return farm.output.size(run.job_id, run.id)
 
 
-def _apply(farm: Farm, transaction: Transaction, presence: Presence, beat: Beat) -> dict[str, str]:
+def _apply(
+    farm: Farm, transaction: Transaction, presence: Presence, beat: Beat, back: bool, withdraw: bool
+) -> dict[str, str]:
     now = farm.clock.now()
     client_id, label = presence.row.id, presence.row.label
     with Sheet(transaction, now) as sheet:
-        if presence.lost:
+        if back:
             for run in runs.live_of_client(sheet.connection, client_id):
                 if run.status is RunStatus.LOST:
-                    happen(sheet, run, RunEvent.CLIENT_BACK, reason=f"{label} is back")
+                    come_back(sheet, run, label)
+                    presence.orders_waiting = True
         results = {report.id: apply(sheet, client_id, label, report) for report in beat.reports}
+        if withdraw:
+            # It neither reports nor queues what was offered, so it never got the order and will not be sent it.
+            for run in runs.live_of_client(sheet.connection, client_id):
+                if run.status is RunStatus.OFFERED and run.id not in beat.queued:
+                    happen(sheet, run, RunEvent.REFUSED, reason=f"{label} takes no new work")
     if any(report.kind in (ENDED, REFUSED) for report in beat.reports):
         # The client reports and fetches in the same call: what its freed CPUs can take goes back with the answer.
         with Sheet(transaction, now) as sheet:

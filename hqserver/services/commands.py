@@ -52,7 +52,8 @@ def _family(sheet: Sheet, job_ids: Sequence[int]) -> list[int]:
 
 
 def _no_longer_needs(sheet: Sheet, parent_id: int, chosen: Iterable[int]) -> bool:
-    return parent_id in chosen or sheet.job(parent_id).finished
+    parent = sheet.job(parent_id)
+    return parent_id in chosen or parent.finished or bool(parent.cancelled)
 
 
 def _cancel(farm: Farm, transaction: Transaction, job_ids: Sequence[int], reason: str) -> None:

@@ -55,6 +55,7 @@ def note_threads(
 ) -> list[dict[str, Any]]:
     """Threads, all of them or these, with the attributes asked for; `note_attribs` is about the notes in them."""
     attributes = chosen(THREAD_ATTRIBUTES, thread_attribs, ["id"])
+    chosen(NOTE_ATTRIBUTES, note_attribs, [])  # a wrong name is refused even where there are no notes
     wants_notes = any(attribute.name == "notes" for attribute in attributes)
     with farm.database.read() as connection:
         rows = lookup.threads(connection, thread_ids)
@@ -68,7 +69,8 @@ def note_threads(
 
 
 def latest_notes(farm: Farm, thread_ids: Sequence[int] | None, attribs: Sequence[str] | None) -> list[dict[str, Any]]:
-    """The newest note of each thread."""
+    """The newest note of each thread. Raises `BadParameters` for an unknown attribute."""
+    chosen(NOTE_ATTRIBUTES, attribs, [])
     with farm.database.read() as connection:
         rows = lookup.threads(connection, thread_ids)
         by_thread = lookup.notes_of_threads(connection, [row["id"] for row in rows])

@@ -15,7 +15,8 @@ from typing import Any
 from hqserver.domain.errors import Busy, NotFound
 from hqserver.domain.status import FINISHED_JOB, LIVE_RUN, RUNNING_JOB, JobStatus
 from hqserver.store import lookup, overview, runs
-from hqserver.store.overview import MOST_COUNTED, Roots
+from hqserver.store.overview import MOST_COUNTED
+from hqserver.store.overview import Roots as Roots
 
 from .attributes import Batch, chosen, read
 from .client_attributes import CLIENT_ATTRIBUTES
@@ -195,7 +196,7 @@ def _picture(farm: Farm) -> Iterator[sqlite3.Connection]:
 def read_check(farm: Farm) -> None:
     """Raises `Busy` where the database cannot be read."""
     with _picture(farm) as connection:
-        connection.execute("SELECT count(*) FROM farm").fetchone()
+        lookup.read_anything(connection)
 
 
 def jobs_overview(farm: Farm, lists: Sequence[tuple[Roots, int]], before: int | None = None) -> JobsOverview:

@@ -69,15 +69,26 @@ def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str) -> None
         sheet.move_work(item, WorkEvent.CANCEL, reason)
 
 
+def come_back(sheet: Sheet, run: RunRow, client_label: str) -> None:
+    """The client of a lost run is heard again before anybody took the work.
+
+    A run that is not known to have started is offered once more: its order may never have arrived, and a client
+    starts a run at most once however often it is ordered.
+    """
+    event = RunEvent.CLIENT_BACK if run.started_at is not None else RunEvent.OFFERED_AGAIN
+    happen(sheet, run, event, reason=f"{client_label} is back")
+
+
 def lose(sheet: Sheet, run: RunRow, client_label: str, *, reschedule: bool, most_losses: int) -> None:
     """The run's client is silent past its time (CONTRACT 9.10).
 
     The run stays the owner until another client takes the work; after `most_losses` losses, or without `reschedule`,
     the work is abandoned.
     """
+    was = run.status
     happen(sheet, run, RunEvent.CLIENT_LOST)
-    if run.status is not RunStatus.LOST:
-        return
+    if run.status is not RunStatus.LOST or was is RunStatus.LOST:
+        return  # it is being killed, or this loss was counted before the server was started anew
     item = work.load(sheet.connection, run.work_id)
     item.losses += 1
     if reschedule and item.losses < most_losses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sqlite3
 from dataclasses import dataclass, replace
 
 from hqserver.domain.errors import Conflict, NotAuthenticated
@@ -14,7 +15,7 @@ from hqserver.store.clients import ClientRow
 from hqserver.store.database import Transaction
 
 from .farm import Farm
-from .progression import happen, lose
+from .progression import come_back, happen, lose
 from .sheet import Sheet
 from .watch import Presence
 
@@ -94,7 +95,11 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
             stop = _reconcile(farm, sheet, former.row, row, identity.runs, fresh=known is None)
         return row, stop
 
-    row, stop = farm.database.write(write)
+    try:
+        row, stop = farm.database.write(write)
+    except sqlite3.IntegrityError:
+        # Another daemon came first by a moment.
+        raise Conflict(f"name taken: another client called {identity.hostname!r} registers now") from None
     presence = Presence(row, heard_at=monotonic, registered_at=monotonic, heard=True)
     if known is not None:
         presence.previous_session = known.row.session if known.row.session != identity.session else ""
@@ -134,12 +139,12 @@ def _reconcile(
         owned.add(run.id)
         if run.id in held:
             if run.status is RunStatus.LOST:
-                happen(sheet, run, RunEvent.CLIENT_BACK, reason=f"{now.label} is back")
+                come_back(sheet, run, now.label)
         elif run.status is RunStatus.OFFERED and not fresh:
             continue  # never arrived: it is ordered again under the same id
         elif proven:
             happen(sheet, run, RunEvent.DIED, reason=f"{now.label} does not hold it any more")
-        elif run.status is not RunStatus.LOST:
+        else:
             lose(
                 sheet,
                 run,
@@ -147,6 +152,14 @@ def _reconcile(
                 reschedule=farm.policy.reschedule_abandoned,
                 most_losses=farm.policy.max_client_losses,
             )
+            if run.status is RunStatus.LOST:
+                # Only the secret that is gone could report it: it counts as a loss and never comes back.
+                happen(sheet, run, RunEvent.DIED, reason=f"{now.label} was installed anew")
+    if proven:
+        for run in runs.unconfirmed_of_client(sheet.connection, now.id):
+            if run.id not in held:
+                runs.confirm(sheet.connection, run.id)
+                sheet.note(run.job_id, "kill confirmed", f"nothing is left on {now.label}", now.id)
     return sorted(held - owned)
 
 

@@ -100,7 +100,7 @@ class Sheet:
         old_progress = item.progress
         if now is WorkStatus.SUCCEEDED:
             item.progress = PROGRESS_UNIT
-        elif now is WorkStatus.RUNNABLE:
+        elif now is WorkStatus.RUNNABLE or event is WorkEvent.CLAIMED:
             item.progress = 0
         now_live = 0 if now in FINISHED_WORK else item.progress
         self._count_progress(row, change, item.progress - old_progress, now_live - was_live)
@@ -192,10 +192,13 @@ class Sheet:
                 self._set_status(row, status, reason)
 
     def _release_work(self, row: jobs.JobRow) -> None:
-        """Children that ended let the job's work go, or fail it (CONTRACT 2.2)."""
-        if row.children_unfinished or not row.work[WorkStatus.QUEUED]:
+        """Work waits while a child lives; children that ended let it go, or fail it (CONTRACT 2.2)."""
+        if row.children_unfinished:
+            # A command that added children and is to be tried again waits for them like any parent's.
+            self.move_waiting_work(row, WorkStatus.RUNNABLE, WorkEvent.CHILD_ADDED, "its children have not ended")
+        elif not row.work[WorkStatus.QUEUED]:
             return
-        if row.children_failed:
+        elif row.children_failed:
             self.move_waiting_work(row, WorkStatus.QUEUED, WorkEvent.CHILDREN_FAILED, "a child failed")
         else:
             self.move_waiting_work(row, WorkStatus.QUEUED, WorkEvent.CHILDREN_SUCCEEDED, "all children succeeded")

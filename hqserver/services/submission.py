@@ -95,6 +95,7 @@ class _Intake:
 
     def store(self) -> list[int]:
         """Store everything; the ids."""
+        self._refuse_known_uuids()
         self._link()
         for draft in self._children_first():
             self._set_status(draft)
@@ -157,6 +158,19 @@ class _Intake:
             updated_at=self.sheet.now,
         )
 
+    def _refuse_known_uuids(self) -> None:
+        seen: set[str] = set()
+        for draft in self.drafts:
+            if not draft.spec.uuid:
+                continue
+            place = _at(draft.spec, "uuid")
+            if draft.spec.uuid in seen:
+                raise BadSpecification(f"{place} {draft.spec.uuid!r} names two specifications")
+            seen.add(draft.spec.uuid)
+            known = jobs.with_uuid(self.connection, draft.spec.uuid)
+            if known is not None:
+                raise Conflict(f"{place} {draft.spec.uuid!r} is that of job {known}")
+
     # Links -------------------------------------------------------------------------------------------------------
 
     def _link(self) -> None:
@@ -212,11 +226,25 @@ class _Intake:
         _started(draft.row, child)
 
     def _refuse_cycles(self) -> None:
-        """An adopted job must not stand above the jobs that become its ancestors."""
-        above = set(self.above) | jobs.ancestors_of(self.connection, self.above)
-        looped = sorted(self.adopting & above)
-        if looped:
-            raise Conflict(f"job {looped[0]} would become its own descendant")
+        """An adopted job must not stand above a job of the farm that becomes its ancestor."""
+        hung: dict[int, list[_Draft]] = {}
+        for draft in self.drafts:
+            for parent_id in draft.outside_parents:
+                for each in self.adopting & {parent_id, *self.sheet.ancestors(parent_id)}:
+                    hung.setdefault(each, []).append(draft)
+        for start in sorted(self.adopting):
+            below: dict[int, None] = {}
+            waiting = list(hung.get(start, ()))
+            while waiting:
+                draft = waiting.pop()
+                if draft.row.id in below:
+                    continue
+                below[draft.row.id] = None
+                if start in draft.existing:
+                    raise Conflict(f"job {start} would become its own descendant")
+                waiting += draft.children
+                for child_id in draft.existing:
+                    waiting += hung.get(child_id, ())
 
     def _inherit(self, draft: _Draft) -> None:
         """Root, priority and submittedBy come from the first parent (CONTRACT 9.8)."""
@@ -298,15 +326,19 @@ class _Intake:
         if self.adopting or shared:
             self._recount()
             return
+        if not self.above:
+            return
+        # The usual case needs no recount: whole trees that all hang below one job, each job of them once.
+        usual = all(draft.outside_parents == ([] if draft.parents else list(self.above)) for draft in self.drafts)
+        if not usual or len(self.above) > 1:
+            self._recount()
+            return
         total = Tree()
         for draft in self.drafts:
             total.add(_own_tree(draft.row))
-        if len(self.above) == 1:
-            (parent_id,) = self.above
-            for each in (parent_id, *self.sheet.ancestors(parent_id)):
-                self.sheet.job(each).tree.add(total)
-        elif self.above:
-            self._recount()
+        (parent_id,) = self.above
+        for each in (parent_id, *self.sheet.ancestors(parent_id)):
+            self.sheet.job(each).tree.add(total)
 
     def _recount(self) -> None:
         """Count from scratch what more than one path leads to. The sheet's rows are written first: they are read."""

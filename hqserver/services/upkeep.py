@@ -48,6 +48,9 @@ def notice_silence(farm: Farm) -> None:
         client_id = presence.row.id
 
         def write(transaction: Transaction, client_id: int = client_id, label: str = label) -> int:
+            now_known = farm.watch.get(client_id)
+            if now_known is None or now_known.silence(farm.clock.monotonic()) <= farm.policy.lost_seconds:
+                return 0  # it was heard while this waited for its turn
             with Sheet(transaction, farm.clock.now()) as sheet:
                 live = runs.live_of_client(sheet.connection, client_id)
                 for run in live:

@@ -48,7 +48,11 @@ class Transaction:
     def committed(self) -> None:
         """Carry out what waited for the commit. Called by the writer alone."""
         for action in self._after:
-            action()
+            try:
+                action()
+            except Exception:
+                # What is on disk is true all the same, and others wait for the one who commits for them.
+                _LOG.exception("something that follows a commit failed")
 
 
 class _Operation(Generic[_Result]):
@@ -168,7 +172,8 @@ class Database:
         try:
             operation.result = operation.function(operation.transaction)
         except BaseException as problem:
-            if not connection.in_transaction:  # SQLite rolled all of it back (disk full, I/O error, no memory)
+            # Either SQLite rolled all of it back (disk full, no memory), or the file cannot be trusted any more.
+            if not connection.in_transaction or _is_fatal(problem):
                 raise problem if isinstance(problem, sqlite3.Error) else sqlite3.DatabaseError(str(problem)) from None
             operation.error = _explained(problem)
             connection.execute("ROLLBACK" if alone else "ROLLBACK TO operation")
@@ -178,8 +183,7 @@ class Database:
             connection.execute("RELEASE operation")
 
     def _abort(self, group: list[_Operation[Any]], problem: sqlite3.Error) -> None:
-        code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if _is_fatal(problem):
             # A commit that failed on fsync may still be there after a restart: nobody may be told it is not.
             self._on_lost(f"the database {self.path} failed: {problem}")
         if self._writer.in_transaction:
@@ -233,6 +237,11 @@ class Database:
 def _known_migrations() -> set[str]:
     with closing(sqlite3.connect(":memory:")) as empty:
         return {migration.name for migration in MIGRATIONS.pending(SchemaTools(empty))}
+
+
+def _is_fatal(problem: BaseException) -> bool:
+    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _explained(problem: BaseException) -> BaseException:

@@ -139,6 +139,12 @@ def next_id(connection: sqlite3.Connection) -> int:
     return int(row[0]) + 1 if row else 1
 
 
+def with_uuid(connection: sqlite3.Connection, name: str) -> int | None:
+    """Id of the job with this uuid, None where no job has it."""
+    row = connection.execute("SELECT id FROM job WHERE uuid = ?", (name,)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def link(connection: sqlite3.Connection, pairs: Iterable[tuple[int, int]]) -> None:
     """Make the second of each pair a child of the first."""
     connection.executemany("INSERT INTO family (parent_id, child_id) VALUES (?, ?)", pairs)

@@ -18,6 +18,11 @@ def _ids(ids: Iterable[int]) -> str:
     return json.dumps(list(ids))
 
 
+def read_anything(connection: sqlite3.Connection) -> None:
+    """Touch the file: raises `sqlite3.Error` where it cannot be read."""
+    connection.execute("SELECT count(*) FROM farm").fetchone()
+
+
 def jobs_by_id(connection: sqlite3.Connection, job_ids: Sequence[int]) -> list[sqlite3.Row]:
     """Whole rows of these jobs, in the order asked for; unknown ids are left out, repeated ones repeated."""
     rows = connection.execute(f"SELECT * FROM job WHERE id {_IN}", (_ids(job_ids),)).fetchall()

@@ -147,6 +147,12 @@ def unconfirmed_clients(connection: sqlite3.Connection) -> set[int]:
     return {row[0] for row in connection.execute("SELECT client_id FROM run WHERE unconfirmed = 1")}
 
 
+def unconfirmed_of_client(connection: sqlite3.Connection, client_id: int) -> list[RunRow]:
+    """The client's runs whose kill was given up."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM run WHERE client_id = ? AND unconfirmed = 1", (client_id,))
+    return [_row(values) for values in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A run that its client must start or kill, with what it needs to know."""
