@@ -1,66 +1,16 @@
-"""Fixtures: a settable clock, a farm on a real database file, and a client that beats through the services."""
+"""Fixtures. What they give is in `farm_kit` and, for real processes, in `live_farm`."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm
 
-from hqserver.services import assignment, beats, registration, submission
-from hqserver.services.beats import Answer, Beat, Piece
 from hqserver.services.farm import Farm, Policy
-from hqserver.services.registration import Identity
-from hqserver.services.reports import ENDED, REFUSED, STARTED, Report
-from hqserver.services.watch import Watch
-from hqserver.store import clients
-from hqserver.store.database import Database
-from hqserver.store.jobs import count_clients, load, recount_tree
-from hqserver.store.output import OutputFiles
-from hqserver.store.runs import RunEnd
 
-
-class SetClock:
-    """A clock that stands until a test moves it."""
-
-    def __init__(self) -> None:
-        self.wall = 1_700_000_000.0
-        self.steady = 1000.0
-
-    def now(self) -> float:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.steady
-
-    def advance(self, seconds: float) -> None:
-        self.wall += seconds
-        self.steady += seconds
-
-
-@dataclass
-class Asked:
-    """What the services asked of the dispatcher and the waker."""
-
-    passes: int = 0
-    woken: list[int] = field(default_factory=list)
-
-    def ask_for_pass(self) -> None:
-        self.passes += 1
-
-    def wake(self, client_id: int) -> None:
-        self.woken.append(client_id)
-
-
-def open_farm(folder: Path, clock: SetClock, asked: Asked, policy: Policy) -> Farm:
-    database = Database(folder / "farm.db")
-    with database.read() as connection:
-        known = clients.every(connection)
-    watch = Watch(known, clock.monotonic(), policy.suspect_seconds)
-    return Farm(database, OutputFiles(folder / "output"), watch, clock, policy, asked.ask_for_pass, asked.wake)
+pytest_plugins = ["live_farm"]
 
 
 @pytest.fixture
@@ -87,127 +37,6 @@ def farm(tmp_path: Path, clock: SetClock, asked: Asked, policy: Policy) -> Itera
     found.database.close()
 
 
-def check_counters(farm: Farm) -> None:
-    """Every job's counters equal a recount from scratch (DESIGN, How a job moves)."""
-    with farm.database.read() as connection:
-        for (job_id,) in connection.execute("SELECT id FROM job").fetchall():
-            row = load(connection, job_id)
-            assert row is not None
-            assert row.tree == recount_tree(connection, job_id), f"tree of job {job_id}"
-            assert row.tree_clients == count_clients(connection, job_id), f"clients of job {job_id}"
-            items = connection.execute("SELECT status, claimable, progress FROM work WHERE job_id = ?", (job_id,))
-            work = [tuple(item) for item in items]
-            for status, count in row.work.items():
-                assert count == sum(item[0] == status for item in work), f"{status} work of job {job_id}"
-            assert row.claimable == sum(item[1] for item in work), f"claimable work of job {job_id}"
-            assert row.own_progress == sum(item[2] for item in work), f"progress of job {job_id}"
-            family = connection.execute(
-                "SELECT ended_at IS NULL, status FROM job JOIN family ON child_id = id WHERE parent_id = ?", (job_id,)
-            ).fetchall()
-            assert row.children == len(family)
-            assert row.children_unfinished == sum(child[0] for child in family), f"children of job {job_id}"
-            failed = sum(child[1] in ("failed", "cancelled", "abandoned") for child in family)
-            assert row.children_failed == failed, f"failed children of job {job_id}"
-
-
-@dataclass
-class TestClient:
-    """A daemon's side of the protocol, driven by hand through the services."""
-
-    __test__ = False
-    farm: Farm
-    hostname: str = "alpha"
-    name: str = ""
-    cpus: int = 2
-    platform: str = "linux-x86_64"
-    boot_id: str = "boot-1"
-    session: str = "s1"
-    secret: str = ""
-    id: int = 0
-    sequence: int = 0
-    spare: int = 0
-    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
-
-    def register(self) -> registration.Registration:
-        identity = Identity(
-            hostname=self.hostname,
-            name=self.name,
-            session=self.session,
-            boot_id=self.boot_id,
-            platform=self.platform,
-            cpus=self.cpus,
-            cpu_speed=3000,
-            memory=16_000_000,
-            version="v",
-            port=0,
-            runs=frozenset(self.held),
-        )
-        found = registration.register(self.farm, identity, self.secret, "127.0.0.1")
-        self.id, self.secret, self.sequence = found.client_id, found.secret or self.secret, 0
-        return found
-
-    def beat(
-        self,
-        *reports: Report,
-        output: tuple[Piece, ...] = (),
-        progress: dict[str, float] | None = None,
-        accepting: bool = True,
-        queued: tuple[str, ...] = (),
-    ) -> Answer:
-        self.sequence += 1
-        answer = beats.beat(
-            self.farm,
-            self.secret,
-            Beat(
-                session=self.session,
-                sequence=self.sequence,
-                load=0.5,
-                memory_free=8_000_000,
-                disk_free=100_000_000,
-                idle_minutes=-1,
-                spare=self.spare,
-                accepting=accepting,
-                queued=frozenset(queued),
-                progress=progress or {},
-                output=output,
-                reports=reports,
-            ),
-        )
-        for order in answer.orders:
-            self.orders[str(order["run"])] = order
-        return answer
-
-    def fetch(self) -> list[dict[str, Any]]:
-        """Let a dispatch pass happen, beat, and give the start orders that came."""
-        while assignment.dispatch_pass(self.farm):
-            pass
-        return [order for order in self.beat().orders if order["kind"] == "start"]
-
-    def started(self, run: str, ago: float = 0.0) -> Report:
-        return Report(f"{run}:started", run, STARTED, started_ago=ago)
-
-    def ended(
-        self, run: str, code: int = 0, *, seconds: float = 1.0, killed: bool = False, signal: int = 0, log_size: int = 0
-    ) -> Report:
-        end = RunEnd(exit_code=code, signal=signal, log_size=log_size)
-        return Report(f"{run}:ended", run, ENDED, started_ago=seconds, ended_ago=0.0, killed=killed, end=end)
-
-    def refused(self, run: str, reason: str = "draining") -> Report:
-        return Report(f"{run}:refused", run, REFUSED, end=RunEnd(reason=reason))
-
-    def run_all(self, code: int = 0) -> int:
-        """Run whatever the farm hands out until it hands out nothing; how many runs that were."""
-        count = 0
-        orders = self.fetch()
-        while orders:
-            count += len(orders)
-            answer = self.beat(*(self.ended(order["run"], code) for order in orders))
-            orders = [order for order in answer.orders if order["kind"] == "start"] or self.fetch()
-        return count
-
-
 @pytest.fixture
 def client(farm: Farm) -> TestClient:
     """A registered client with two CPUs that has beaten once."""
@@ -215,8 +44,3 @@ def client(farm: Farm) -> TestClient:
     found.register()
     found.beat()
     return found
-
-
-def submit(farm: Farm, **specification: Any) -> int:
-    """Submit one job with a name; the id."""
-    return submission.submit(farm, {"name": "a job", **specification})[0]

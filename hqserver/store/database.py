@@ -115,7 +115,7 @@ class Database:
             raise StoreUnusable("this SQLite was built without foreign keys; the farm needs them")
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise sqlite3.DatabaseError(found)
+            raise sqlite3.DatabaseError(" ".join(found.split()))
         tools = SchemaTools(connection)
         unknown = self._applied() - _known_migrations()
         if unknown:

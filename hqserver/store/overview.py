@@ -41,6 +41,11 @@ _PARTS: dict[Roots, tuple[str, ...]] = {
 otherwise sort all there is."""
 
 
+def check(connection: sqlite3.Connection) -> None:
+    """Read something. Raises `sqlite3.Error` where the database cannot be read."""
+    connection.execute("SELECT count(*) FROM farm").fetchone()
+
+
 def newest_roots(connection: sqlite3.Connection, which: Roots, before: int | None, limit: int) -> list[int]:
     """Ids of the newest jobs of the list, newest first; only those below the id `before`, where it is given."""
     found: list[int] = []

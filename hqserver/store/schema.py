@@ -106,6 +106,7 @@ CREATE TABLE job (
 ) STRICT;
 CREATE INDEX job_queue ON job (requirement_id, priority DESC, position, id) WHERE claimable > 0;
 CREATE INDEX job_status ON job (status, id);
+CREATE INDEX job_root_status ON job (status, id) WHERE parents = 0;
 CREATE INDEX job_root_unfinished ON job (id) WHERE parents = 0 AND ended_at IS NULL;
 CREATE INDEX job_root_finished ON job (id) WHERE parents = 0 AND ended_at IS NOT NULL;
 CREATE TABLE family (

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from live import BIN, LiveFarm, Program, wait_until
+from live_farm import BIN, LiveFarm, Program, wait_until
 
 pytestmark = pytest.mark.farm
 

@@ -8,7 +8,7 @@ from typing import Any
 from xmlrpc.client import Fault, ServerProxy, Transport
 
 import pytest
-from conftest import TestClient
+from farm_kit import TestClient
 
 from hqserver.app import surfaces
 from hqserver.domain.status import JOB_NAME_LISTS

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from xmlrpc.client import ServerProxy
+
+import pytest
 
 BIN = Path(sys.executable).parent
 PATIENCE_SECONDS = 30.0
@@ -136,3 +138,18 @@ class LiveFarm:
             client.end()
         if self.server is not None:
             self.server.end()
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveFarm]:
+    """A server without clients."""
+    farm = LiveFarm(tmp_path)
+    yield farm
+    farm.close()
+
+
+@pytest.fixture
+def farm_of_one(live: LiveFarm) -> LiveFarm:
+    """A server and one client of two CPUs."""
+    live.start_client("alpha")
+    return live

@@ -1,0 +1,194 @@
+"""The farm as the page shows it: lists, counters, one job, one client, metrics (CONTRACT 6)."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from farm_kit import SetClock, TestClient, submit
+
+from hqserver.domain.errors import Busy, NotFound
+from hqserver.services import commands, notes, overview
+from hqserver.services.farm import Farm
+from hqserver.services.overview import Availability, Roots
+from hqserver.store import overview as store
+
+
+def ids(farm: Farm, which: Roots, before: int | None = None, most: int = 100) -> list[int]:
+    return [job["id"] for job in overview.jobs_overview(farm, [(which, most)], before).lists[0].jobs]
+
+
+def fail(client: TestClient, count: int = 1) -> None:
+    orders = client.fetch()[:count]
+    client.beat(*(client.ended(order["run"], 3) for order in orders))
+
+
+@pytest.fixture
+def mixed(farm: Farm, client: TestClient) -> dict[str, int]:
+    """A farm with a job of each kind; the client runs one of a parent's children."""
+    made = {"succeeded": submit(farm, command="true")}
+    client.run_all()
+    made["failed"] = submit(farm, command="false")
+    client.run_all(1)
+    made["cancelled"] = submit(farm, command="true")
+    commands.cancel(farm, [made["cancelled"]], "no")
+    made["parent"] = submit(farm, children=[{"name": "child", "command": "true", "cpus": 2}])
+    assert len(client.fetch()) == 1
+    made["waiting"] = submit(farm, command="true", cpus=2)
+    return made
+
+
+def test_each_list_holds_its_roots_newest_first(farm: Farm, mixed: dict[str, int]) -> None:
+    parent, waiting = mixed["parent"], mixed["waiting"]
+    finished = [mixed["cancelled"], mixed["failed"], mixed["succeeded"]]
+    assert ids(farm, Roots.UNFINISHED) == [waiting, parent]
+    assert ids(farm, Roots.RUNNING) == [parent]
+    assert ids(farm, Roots.WAITING) == [waiting]
+    assert ids(farm, Roots.FINISHED) == finished
+    assert ids(farm, Roots.FAILED) == finished[:2]
+    assert ids(farm, Roots.ALL) == [waiting, parent, *finished]
+
+
+def test_every_list_is_as_long_as_its_count_says(farm: Farm, mixed: dict[str, int]) -> None:
+    found = overview.jobs_overview(farm, [(which, 100) for which in Roots])
+    for each in found.lists:
+        count = found.counts[each.which]
+        assert (count.number, count.more) == (len(each.jobs), False), each.which
+
+
+def test_the_counters_count_children_and_not_their_parents_as_running(farm: Farm, mixed: dict[str, int]) -> None:
+    counters = overview.jobs_overview(farm, []).counters
+    assert (counters.active_jobs, counters.running_jobs) == (3, 1)
+    assert (counters.clients, counters.clients_running) == (1, 1)
+
+
+def test_a_long_list_goes_on_below_the_last_id_that_was_shown(farm: Farm) -> None:
+    made = [submit(farm, command="true") for _ in range(5)][::-1]
+    first = overview.jobs_overview(farm, [(Roots.ALL, 2)]).lists[0]
+    assert ([job["id"] for job in first.jobs], first.older) == (made[:2], made[1])
+    last = overview.jobs_overview(farm, [(Roots.ALL, 3)], first.older).lists[0]
+    assert ([job["id"] for job in last.jobs], last.older) == (made[2:], None)
+
+
+def test_counting_stops_at_its_limit(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_COUNTED", 2)
+    monkeypatch.setattr(overview, "MOST_COUNTED", 2)
+    for _ in range(4):
+        submit(farm, command="true")
+    count = overview.jobs_overview(farm, []).counts[Roots.WAITING]
+    assert (count.number, count.more) == (2, True)
+
+
+@pytest.mark.parametrize("which", Roots)
+def test_an_index_gives_each_list_in_its_order(farm: Farm, which: Roots) -> None:
+    """No list is sorted and none walks the table: a million finished jobs cost what a thousand do."""
+    plans: list[str] = []
+    with farm.database.read() as connection:
+        statements: list[str] = []
+        connection.set_trace_callback(statements.append)
+        store.newest_roots(connection, which, None, 100)
+        store.count_roots(connection, which)
+        connection.set_trace_callback(None)
+        for statement in statements:
+            plans += [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    assert len(statements) >= 2
+    for step in plans:
+        assert "TEMP B-TREE" not in step
+        assert not step.startswith("SCAN job") or "USING INDEX" in step or "COVERING INDEX" in step, plans
+
+
+def test_a_job_comes_with_its_family_runs_notes_and_log(farm: Farm, client: TestClient, clock: SetClock) -> None:
+    parent = submit(farm, name="film", children=[{"name": "reel", "command": "true", "x": 1}])
+    child = parent + 1
+    notes.add_note(farm, "look at this", None, child, None)
+    clock.advance(5)
+    fail(client)
+    found = overview.job_overview(farm, child)
+    assert found.job["status"] == "failed"
+    assert found.names == {parent: "film"}
+    assert found.unknown == {"x-x": 1}
+    assert [(run.client, run.status, run.exit_code) for run in found.runs] == [("alpha", "failed", 3)]
+    assert [note.text for note in found.notes] == ["look at this"]
+    assert found.job["logs"][-1]["status"] == "failed"
+    above = overview.job_overview(farm, parent)
+    assert [job["id"] for job in above.children] == [child]
+    assert [(cell.id, cell.name, cell.status) for cell in above.cells] == [(child, "reel", "failed")]
+
+
+def test_ten_thousand_children_come_page_by_page(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "CHILDREN_A_PAGE", 3)
+    monkeypatch.setattr(overview, "MOST_CELLS", 4)
+    parent = submit(farm, children=[{"name": f"{n}", "command": "true"} for n in range(5)])
+    first = overview.job_overview(farm, parent)
+    assert (first.children_total, len(first.cells), len(first.children)) == (5, 4, 3)
+    second = overview.job_overview(farm, parent, first.children_next or 0)
+    assert [job["name"] for job in (*first.children, *second.children)] == ["0", "1", "2", "3", "4"]
+    assert second.children_next is None
+
+
+def test_a_client_is_in_the_first_of_the_four_ways_that_holds(farm: Farm, clock: SetClock) -> None:
+    clients = {name: TestClient(farm, hostname=name) for name in ("free", "busy", "draining", "gone", "back")}
+    for client in clients.values():
+        client.register()
+        client.beat()
+    clients["draining"].beat(accepting=False)
+    clock.advance(farm.policy.lost_seconds + 1)
+    for name, client in clients.items():
+        if name != "gone":
+            client.beat(accepting=name != "draining")
+    clients["free"].beat(accepting=False)
+    clients["back"].beat(accepting=False)
+    submit(farm, command="true")
+    assert len(clients["busy"].fetch()) == 1
+    clients["free"].beat()
+    clients["back"].beat()
+    found = {client.client["label"]: client for client in overview.clients_overview(farm)}
+    assert {label: client.availability for label, client in found.items()} == {
+        "free": Availability.AVAILABLE,
+        "back": Availability.AVAILABLE,
+        "busy": Availability.RUNNING,
+        "draining": Availability.UNAVAILABLE,
+        "gone": Availability.OFFLINE,
+    }
+    assert list(found) == sorted(found)
+    assert found["busy"].jobs == [(1, "a job")]
+    assert found["gone"].silence_seconds == farm.policy.lost_seconds + 1
+
+
+def test_a_client_tells_what_runs_there_and_what_ran_there_last(farm: Farm, client: TestClient) -> None:
+    done = submit(farm, command="true")
+    client.run_all()
+    now = submit(farm, command="true")
+    client.fetch()
+    found = overview.client_overview(farm, client.id)
+    assert [run.job_id for run in found.live] == [now]
+    assert [run.job_id for run in found.ended] == [done]
+
+
+def test_metrics_name_every_status_and_count_what_there_is(farm: Farm, mixed: dict[str, int]) -> None:
+    counts = overview.farm_counts(farm)
+    assert {status: count for status, count in counts.jobs.items() if count} == {
+        **dict.fromkeys(("succeeded", "failed", "cancelled", "queued", "running", "runnable"), 1)
+    }
+    assert counts.clients[Availability.RUNNING] == 1
+    assert counts.runs["offered"] == 1
+    assert counts.runs["lost"] == 0
+
+
+def test_what_is_not_there_is_not_found(farm: Farm) -> None:
+    with pytest.raises(NotFound, match="no job 7"):
+        overview.job_overview(farm, 7)
+    with pytest.raises(NotFound, match="no client 7"):
+        overview.client_overview(farm, 7)
+
+
+def test_a_database_that_cannot_be_read_is_said_to_be_so(farm: Farm) -> None:
+    overview.read_check(farm)
+    with farm.database.read():  # the only open reader is taken: the next one must open the file
+        moved = farm.database.path.rename(farm.database.path.with_suffix(".away"))
+        try:
+            with pytest.raises(Busy, match="cannot be read") as refusal:
+                overview.read_check(farm)
+        finally:
+            moved.rename(farm.database.path)
+    assert isinstance(refusal.value.__cause__, sqlite3.Error)

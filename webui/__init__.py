@@ -1,0 +1,1 @@
+"""Floor 3: the read-only status page."""

@@ -1,0 +1,47 @@
+"""The page of the API: the same registries that dispatch and the reference are made from."""
+
+from __future__ import annotations
+
+from hqserver.rpc.method import Method, Registry
+from hqserver.services.client_attributes import CLIENT_ATTRIBUTES
+from hqserver.services.job_attributes import JOB_ATTRIBUTES
+
+from . import contexts
+from .parts import when
+
+
+def api_page(registry: Registry, now: float, server: str) -> contexts.ApiPage:
+    """The methods by subject, without those that only daemons call. `now`: UTC epoch seconds."""
+    subjects: dict[str, list[Method]] = {}
+    for method in registry:
+        if not method.internal:
+            subjects.setdefault(method.subject, []).append(method)
+    return contexts.ApiPage(
+        title="API",
+        section="api",
+        at=when(now, now),
+        server=server,
+        groups=[
+            contexts.MethodGroup(subject, registry.subjects.get(subject, ""), [_entry(method) for method in methods])
+            for subject, methods in subjects.items()
+        ],
+        attributes=[
+            contexts.AttributeGroup(heading, [(each.name, each.sentence) for each in known.values()])
+            for heading, known in (
+                ("Attributes of a job", JOB_ATTRIBUTES),
+                ("Attributes of a client", CLIENT_ATTRIBUTES),
+            )
+        ],
+    )
+
+
+def _entry(method: Method) -> contexts.MethodEntry:
+    return contexts.MethodEntry(
+        name=method.name,
+        parameters=", ".join(map(str, method.parameters)),
+        result=method.result,
+        prose=[" ".join(paragraph.split()).split("`") for paragraph in method.doc.split("\n\n")],
+        aliases=", ".join(method.aliases),
+        deprecated=method.deprecated,
+        since=method.since,
+    )

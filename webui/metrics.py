@@ -1,0 +1,49 @@
+"""The farm in numbers, for machines: Prometheus' text format, and the health check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from hqserver.domain.errors import Busy
+from hqserver.domain.version import VERSION
+from hqserver.http.messages import WebResponse
+from hqserver.services import overview
+from hqserver.services.farm import Farm
+
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics(farm: Farm) -> WebResponse:
+    """Jobs by status, clients by availability, live runs by status. The names of labels are the farm's own words."""
+    counts = overview.farm_counts(farm)
+    clients = {str(availability): count for availability, count in counts.clients.items()}
+    text = "".join(
+        (
+            _gauge("hqserver_info", "The server's version.", "version", {VERSION: 1}),
+            _gauge("hqserver_jobs", "Jobs by their status.", "status", counts.jobs),
+            _gauge("hqserver_clients", "Clients by their availability.", "availability", clients),
+            _gauge("hqserver_live_runs", "Runs that have not ended, by their status.", "status", counts.runs),
+        )
+    )
+    return WebResponse(text.encode(), 200, _TEXT, {"Cache-Control": "no-store"})
+
+
+def _gauge(name: str, sentence: str, label: str, values: Mapping[str, int]) -> str:
+    lines = [f"# HELP {name} {sentence}", f"# TYPE {name} gauge"]
+    lines += [f'{name}{{{label}="{value}"}} {number}' for value, number in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def health(farm: Farm) -> WebResponse:
+    """200 while the database can be read, else 503; never kept."""
+    try:
+        overview.read_check(farm)
+    except Busy as problem:
+        return _json({"status": "unavailable", "reason": str(problem), "version": VERSION}, 503)
+    return _json({"status": "ok", "version": VERSION}, 200)
+
+
+def _json(answer: Mapping[str, str], status: int) -> WebResponse:
+    body = json.dumps(answer).encode() + b"\n"
+    return WebResponse(body, status, "application/json", {"Cache-Control": "no-store"})
