@@ -1,0 +1,1 @@
+"""The program that runs on the farm's machines: beats, orders, runs, output, reports."""

@@ -1,0 +1,133 @@
+"""What each beat says, and what its answer means (PROTOCOL.md, clientBeat)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .instructions import Instruction
+from .load import LoadSampler
+from .protocol import Answer, BadOrder, KillOrder, Registration, StartOrder
+from .reports import for_wire
+from .runfolder import RunFolder
+from .shipping import Shipment, Shipping
+from .work import Status, Work
+
+_log = logging.getLogger(__name__)
+
+_MOST_REPORTS = 1_000
+_BUSY_SECONDS = 0.02
+
+
+class Beats:
+    """`BeatSource` over the daemon's work."""
+
+    def __init__(
+        self,
+        work: Work,
+        sampler: LoadSampler,
+        folder: Callable[[str], RunFolder],
+        do: Callable[[Iterable[Instruction]], None],
+        minimum_disk: int,
+    ) -> None:
+        """`folder` gives a run's folder, `do` carries instructions out, `minimum_disk` is in bytes."""
+        self._work = work
+        self._sampler = sampler
+        self._folder = folder
+        self._do = do
+        self._minimum_disk_kb = minimum_disk / 1024
+        self._disk_is_low = False
+        self._shipping = Shipping()
+        self._shipment = Shipment()
+        self._said_something = False
+        self._refusals = 0
+
+    def has_news(self) -> bool:
+        """Whether a live run has printed, or come further, since the last beat."""
+        return self._shipping.has_news(self._live_folders())
+
+    def held_runs(self) -> list[str]:
+        """Every run the daemon holds in any form."""
+        return list(self._work.runs)
+
+    def registered(self, registration: Registration) -> None:
+        """The server named the runs that it does not count."""
+        now = time.monotonic()
+        for run in registration.stop:
+            self._do(self._work.unwanted(run, now))
+
+    def pause_seconds(self) -> float:
+        """A moment while enough runs wait here to keep the CPUs busy: fewer beats then say the same."""
+        return _BUSY_SECONDS if self._work.waiting() >= 2 * self._work.cpus else 0.0
+
+    async def compose(self) -> dict[str, Any]:
+        """The next beat, but for session and sequence."""
+        load = await self._sampler.sample()
+        self._watch_disk(load.disk_free_kb)
+        now = time.monotonic()
+        reports = self._work.reports(now)[:_MOST_REPORTS]
+        if self._refusals and reports:
+            # One at a time, in turn: a report the server chokes on must not hold up the others.
+            reports = [reports[self._refusals % len(reports)]]
+        ended = {
+            report["run"]: (self._folder(report["run"]), int(report["logSize"]))
+            for report in reports
+            if report["kind"] == "ended"
+        }
+        self._shipment = self._shipping.next_shipment(ended, self._live_folders(), now)
+        sent = [each for each in reports if each["kind"] != "ended" or each["run"] in self._shipment.complete]
+        self._said_something = bool(sent or self._shipment.pieces)
+        return {
+            "load": load.load,
+            "memoryFree": load.memory_free_kb,
+            "diskFree": load.disk_free_kb,
+            "idleTime": load.idle_minutes,
+            "spare": self._work.spare(now),
+            "accepting": self._work.accepting(now) and not self._disk_is_low,
+            "queued": self._work.unreported(report["run"] for report in sent),
+            "progress": self._shipment.progress,
+            "output": [
+                {"run": piece.run, "offset": piece.offset, "data": piece.data} for piece in self._shipment.pieces
+            ],
+            "reports": [for_wire(report) for report in sent],
+        }
+
+    def answered(self, answer: Answer, took_seconds: float) -> bool:
+        """Follow the answer; returns False when something was said and nothing of it arrived."""
+        self._refusals = 0
+        self._work.spare_gauge.beat_took(took_seconds)
+        now = time.monotonic()
+        shipped = self._shipping.answered(self._shipment, answer.offsets)
+        steps: list[Instruction] = []
+        for report_id, verdict in answer.verdicts.items():
+            steps += self._work.answered(report_id, verdict, now)
+        for order in answer.orders:
+            match order:
+                case StartOrder():
+                    steps += self._work.ordered(order, now)
+                case KillOrder(run, reason):
+                    steps += self._work.kill_ordered(run, reason, now)
+                case BadOrder(run, reason):
+                    steps += self._work.misordered(run, reason, now)
+        self._do(steps)
+        self._shipping.keep_only(self._work.runs)
+        return bool(shipped or answer.verdicts or not self._said_something)
+
+    def refused(self) -> None:
+        """The server did not take the beat: try another report next time."""
+        self._refusals += 1
+
+    def _live_folders(self) -> dict[str, RunFolder]:
+        return {
+            run.run: self._folder(run.run)
+            for run in self._work.live()
+            if run.status is Status.RUNNING and not run.unwanted
+        }
+
+    def _watch_disk(self, free_kb: float) -> None:
+        low = free_kb < self._minimum_disk_kb
+        if low != self._disk_is_low:
+            self._disk_is_low = low
+            _log.warning("the disk is low: no new runs are taken" if low else "there is room on the disk again")

@@ -1,0 +1,65 @@
+"""How a run ended, in a form that a crash in the middle of writing cannot falsify."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+
+from .host_os import Moment
+
+EXIT_RECORD_SIZE = 4096
+"""Bytes that a record takes, whatever it says."""
+MAX_REASON_LENGTH = 1000
+"""Characters of a reason that are kept."""
+
+
+@dataclass(frozen=True)
+class ExitRecord:
+    """How a run ended. `exit_code` of a command ended by a signal is 128 + `signal`.
+
+    `killed`: it ended because of a kill order. `reason`: why it failed, "" when the command itself said so.
+    `log_hash`: SHA-256 of the file `log`, in hex. `max_memory_kb`: of the largest process of the tree.
+    """
+
+    exit_code: int
+    signal: int
+    killed: bool
+    reason: str
+    started_at: Moment
+    ended_at: Moment
+    log_size: int
+    log_hash: str
+    log_truncated: bool
+    progress: float
+    cpu_seconds: float
+    max_memory_kb: int
+
+    def encode(self, run_id: str) -> bytes:
+        """The record of that run with its checksum, padded to the size that was preallocated."""
+        fields = {"run": run_id, **vars(self)}
+        fields["reason"] = self.reason[:MAX_REASON_LENGTH]
+        while True:
+            body = json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
+            record = b"%08x %d\n%b\n" % (zlib.crc32(body), len(body), body)
+            if len(record) <= EXIT_RECORD_SIZE:
+                return record.ljust(EXIT_RECORD_SIZE, b"\0")
+            fields["reason"] = fields["reason"][: len(fields["reason"]) // 2]
+
+    @classmethod
+    def decode(cls, record: bytes, run_id: str) -> ExitRecord | None:
+        """The record in `record`, None when it is not written yet, torn, damaged or another run's."""
+        head, _, rest = record.partition(b"\n")
+        try:
+            checksum, length = int(head[:8], 16), int(head[9:])
+            body = rest[:length]
+            if len(body) != length or zlib.crc32(body) != checksum:
+                return None
+            fields = json.loads(body)
+            if fields.pop("run") != run_id:
+                return None
+            fields["started_at"] = Moment(*fields["started_at"])
+            fields["ended_at"] = Moment(*fields["ended_at"])
+            return cls(**fields)
+        except (ValueError, TypeError, KeyError):
+            return None

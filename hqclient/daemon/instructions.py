@@ -1,0 +1,62 @@
+"""What `work` tells `execution` to do, and what `execution` then tells `work`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .protocol import StartOrder
+from .reports import Report
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Write down that the order has arrived; then `Work.kept`, or `Work.not_kept`."""
+
+    order: StartOrder
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Make the run's folder and start it; then `Work.started`, `Work.not_launched` or `Work.ended`."""
+
+    order: StartOrder
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Have the runner end the run's whole tree."""
+
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ForceKill:
+    """End the run's tree without its runner, which did not manage it."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class Send:
+    """Keep the report in the outbox; then `Work.report_kept`."""
+
+    report: Report
+
+
+@dataclass(frozen=True)
+class Discard:
+    """The run is settled: forget it, remove its folder."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """The server does not want the run: forget it, but put its log and exit record where a person finds
+    them."""
+
+    run: str
+
+
+Instruction = Keep | Launch | Kill | ForceKill | Send | Discard | Orphan

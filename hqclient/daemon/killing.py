@@ -1,0 +1,56 @@
+"""What the daemon does about a run that its runner does not end: the runner is dead, or deaf. All of it blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import psutil
+
+from . import process_tree
+from .runfolder import RunFolder
+
+_STOP_PATIENCE_SECONDS = 1.0
+
+
+def clean_up(folder: RunFolder, patience_seconds: float = 5.0) -> tuple[int, list[int]]:
+    """End what is left of a run without a runner (`Standing.LOST`).
+
+    Returns how many processes were struck, and the pids that could not be ended in time: call again later.
+    """
+    pids = folder.pids()
+    command = None if pids is None else pids.command
+    return process_tree.kill_run_tree(folder.run_id, command, patience_seconds)
+
+
+def force_kill(folder: RunFolder, patience_seconds: float = 5.0) -> tuple[int, list[int]]:
+    """End a run whose runner does not react, runner and all; it leaves no exit record, which is the daemon's to say.
+
+    Returns as `clean_up` does. The runner is stopped first and only killed if it still holds this run's lock:
+    the same process may serve another run by now.
+    """
+    pids = folder.pids()
+    if pids is None or not folder.is_alive():
+        return clean_up(folder, patience_seconds)
+    runner = pids.runner.process()
+    struck = 0
+    if runner is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            _stop(runner)
+            if folder.is_alive():
+                # While it lives, even those without a mark are found: on Linux they are all its descendants.
+                struck, _ = process_tree.strike_until_gone(
+                    lambda: process_tree.descendants(runner.pid), patience_seconds
+                )
+                runner.kill()
+            else:
+                runner.resume()
+    more, left = clean_up(folder, patience_seconds)
+    return struck + more, left
+
+
+def _stop(process: psutil.Process) -> None:
+    process.suspend()
+    deadline = time.monotonic() + _STOP_PATIENCE_SECONDS
+    while process.status() != psutil.STATUS_STOPPED and time.monotonic() < deadline:
+        time.sleep(0.001)

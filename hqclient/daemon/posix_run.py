@@ -1,0 +1,281 @@
+"""One command on Linux and macOS, from its start until nothing of its tree is left."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+
+from . import host_os, process_tree
+from .command import CannotStart, Command, program_and_arguments
+from .ending import Action, Ending
+from .host_os import Moment
+from .output import RunOutput
+from .process_tree import ProcessId
+from .runfolder import ExitRecord, Pids, RunFolder
+
+assert sys.platform != "win32"
+
+_READ_SIZE = 64 << 10
+_READS_IN_A_ROW = 16
+_RESET_SIGNALS = (
+    *(signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1),
+    *(signal.SIGUSR2, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGVTALRM),
+)
+
+
+def prepare_process() -> int:
+    """Make this process fit to be a runner: own session, parent of orphans, deaf to the terminal.
+
+    Returns the descriptor on which the numbers of arriving signals can be read.
+    """
+    with contextlib.suppress(PermissionError):  # it leads a session already
+        os.setsid()
+    host_os.adopt_orphans()
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # what matters is the number on the descriptor
+    wake, woken = os.pipe()
+    os.set_blocking(wake, False)
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+    if nowhere > 2:
+        os.close(nowhere)
+    os.chdir("/")
+    return wake
+
+
+class CommandRun:
+    """One run. `wake` is the descriptor that `prepare_process` returned."""
+
+    def __init__(self, folder: RunFolder, command: Command, wake: int) -> None:
+        self._folder = folder
+        self._command = command
+        self._wake = wake
+        self._output = RunOutput(folder, command.log_limit, command.progress_patterns)
+        self._ending = Ending(command.kill_grace_seconds)
+        self._poll = select.poll()
+        self._pipe = -1
+        self._pid = 0
+        self._exit_code: int | None = None
+        self._has_children = True
+        self._left_behind = 0
+        self._stuck: list[int] = []
+        self._cpu_seconds = 0.0
+        self._max_memory_kb = 0
+
+    def execute(self, on_start: Callable[[], None]) -> ExitRecord:
+        """Run the command; `on_start` is called once it has started."""
+        started_at = Moment.now()
+        try:
+            self._start()
+        except CannotStart as problem:
+            on_start()
+            self._output.say(f"ERROR: Could not run command: {problem}")
+            self._exit_code = problem.exit_code
+            return self._record(started_at, f"could not run command: {problem}")
+        self._folder.write_pids(Pids(ProcessId.own(), ProcessId.of(self._pid)))
+        on_start()
+        self._look_for_kill()  # one that came before anybody knew whom to signal
+        try:
+            self._until_nothing_is_left()
+            self._drain()
+        finally:
+            os.close(self._pipe)
+        if self._left_behind:
+            ended = f"{self._left_behind} process{'es' if self._left_behind > 1 else ''}"
+            self._output.say(f"[hqclient: the command left {ended} behind, which had to be ended]")
+        return self._record(started_at, self._reason())
+
+    def _start(self) -> None:
+        arguments = program_and_arguments(self._command)
+        self._pipe, output = os.pipe()
+        os.set_blocking(self._pipe, False)
+        try:
+            os.chdir(self._folder.working_directory)
+            self._pid = _spawn(arguments, dict(self._command.environment), output)
+        except (OSError, ValueError) as problem:
+            os.close(self._pipe)
+            raise CannotStart.because(problem) from problem
+        finally:
+            os.close(output)
+            os.chdir("/")
+        self._poll.register(self._pipe, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
+
+    def _until_nothing_is_left(self) -> None:
+        while True:
+            for descriptor, _ in self._poll.poll(self._patience_milliseconds()):
+                if descriptor == self._pipe:
+                    self._read()
+                elif signal.SIGTERM in os.read(self._wake, 4096):
+                    self._look_for_kill()
+            self._reap()
+            if self._output.seconds_to_scan() == 0:
+                self._output.scan()
+            now = time.monotonic()
+            action = self._ending.step(
+                now, command_ended=self._exit_code is not None, anything_left=self._anything_left()
+            )
+            if action is Action.FINISH:
+                return
+            if action is Action.ASK:
+                self._ask_to_end()
+            elif action is Action.STRIKE:
+                self._strike(now)
+
+    def _patience_milliseconds(self) -> int | None:
+        seconds = self._ending.due_at - time.monotonic()
+        to_scan = self._output.seconds_to_scan()
+        if to_scan is not None:
+            seconds = min(seconds, to_scan)
+        return None if seconds == math.inf else max(0, math.ceil(seconds * 1000))
+
+    def _read(self) -> None:
+        """Take what the pipe holds, but come back to everything else after a megabyte."""
+        for _ in range(_READS_IN_A_ROW):
+            try:
+                data = os.read(self._pipe, _READ_SIZE)
+            except BlockingIOError:
+                return
+            if not data:
+                self._poll.unregister(self._pipe)
+                return
+            self._output.feed(data)
+
+    def _drain(self) -> None:
+        """Take what the dead have left in the pipe; whoever else may hold it open is not waited for."""
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._pipe, _READ_SIZE):
+                self._output.feed(data)
+
+    def _reap(self) -> None:
+        while self._has_children:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                self._has_children = False
+                return
+            if pid == 0:
+                return
+            self._cpu_seconds += usage.ru_utime + usage.ru_stime
+            self._max_memory_kb = max(self._max_memory_kb, host_os.memory_kb(usage.ru_maxrss))
+            if pid == self._pid:
+                self._exit_code = os.waitstatus_to_exitcode(status)
+
+    def _look_for_kill(self) -> None:
+        if self._folder.kill_reason() is not None:
+            self._ending.request_kill()
+
+    def _anything_left(self) -> bool:
+        """Whether anything of the tree is alive. Where orphans come to us, no child means no descendant."""
+        if self._has_children:
+            return True
+        if self._ending.begun:
+            return bool(self._members())
+        return not host_os.LINUX and _group_exists(self._pid)
+
+    def _members(self) -> list[psutil.Process]:
+        return process_tree.union(
+            process_tree.descendants(os.getpid()),
+            [] if host_os.LINUX else process_tree.session_numbered(self._pid),
+            process_tree.carriers(self._command.run),
+        )
+
+    def _ask_to_end(self) -> None:
+        members = self._members()
+        if not self._ending.killed:
+            self._left_behind = len(members)
+        if self._exit_code is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._pid, signal.SIGTERM)
+        process_tree.ask_to_end(members)
+
+    def _strike(self, now: float) -> None:
+        members = self._members()
+        process_tree.strike(members)
+        if self._ending.is_stuck(now) and not self._stuck:
+            self._stuck = [process.pid for process in members]
+            self._output.say(f"[hqclient: {self._stuck_sentence()}; waiting for them]")
+
+    def _stuck_sentence(self) -> str:
+        return f"processes {', '.join(map(str, self._stuck))} did not end on SIGKILL for a minute"
+
+    def _reason(self) -> str:
+        reasons = [self._stuck_sentence()] if self._stuck else []
+        if self._ending.killed:
+            reasons.insert(0, self._folder.kill_reason() or "killed")
+        elif self._exit_code is not None and self._exit_code < 0:
+            reasons.insert(0, f"ended by signal {-self._exit_code} ({signal.strsignal(-self._exit_code)})")
+        return "; ".join(reasons)
+
+    def _record(self, started_at: Moment, reason: str) -> ExitRecord:
+        code = self._exit_code or 0
+        log = self._output.close()
+        return ExitRecord(
+            exit_code=code if code >= 0 else 128 - code,
+            signal=max(0, -code),
+            killed=self._ending.killed,
+            reason=reason,
+            started_at=started_at,
+            ended_at=Moment.now(),
+            log_size=log.size,
+            log_hash=log.sha256,
+            log_truncated=log.truncated,
+            progress=self._output.progress,
+            cpu_seconds=self._cpu_seconds,
+            max_memory_kb=self._max_memory_kb,
+        )
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # macOS says so of a group of zombies, and of one that changed its user
+    return True
+
+
+def _spawn(arguments: list[str], environment: dict[str, str], output: int) -> int:
+    """Start the program in its own session with nothing but /dev/null and `output` open. Returns its pid."""
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, output, 1),
+        (os.POSIX_SPAWN_DUP2, output, 2),
+    ]
+    try:
+        return os.posix_spawn(
+            arguments[0],
+            arguments,
+            environment,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_RESET_SIGNALS,
+        )
+    except NotImplementedError:  # an older macOS has no setsid in posix_spawn
+        child = subprocess.Popen(
+            arguments,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        child.returncode = 0  # it is reaped here, by pid: Popen must not wait for it
+        return child.pid

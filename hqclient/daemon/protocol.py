@@ -1,0 +1,204 @@
+"""The records of PROTOCOL.md as the daemon reads them: what the server answers, checked before anything
+acts on it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+PROTOCOL = 1
+"""Version of the protocol, sent at registration."""
+
+_RUN = re.compile(r"[0-9a-f]{32}")
+_T = TypeVar("_T")
+
+APPLIED, SUPERSEDED, UNKNOWN = "applied", "superseded", "unknown"
+VERDICTS = (APPLIED, SUPERSEDED, UNKNOWN)
+"""What the server says of a report."""
+
+
+class ProtocolError(Exception):
+    """An answer that is not what PROTOCOL.md says; the sentence names the key."""
+
+
+@dataclass(frozen=True)
+class StartOrder:
+    """One run the server wants started. `cpus` 0 is the whole machine, `log_limit` is in bytes."""
+
+    run: str
+    job: int
+    root: int
+    work: str
+    command: str
+    shell: str
+    environment: Mapping[str, str]
+    cpus: int
+    log_limit: int
+    kill_grace_seconds: float
+    progress_patterns: tuple[str, ...]
+
+    def as_struct(self, environment: Mapping[str, str]) -> dict[str, object]:
+        """The order as PROTOCOL.md has it, for the run's folder; `environment` is the complete one."""
+        return {
+            "kind": "start",
+            "run": self.run,
+            "job": self.job,
+            "root": self.root,
+            "work": self.work,
+            "command": self.command,
+            "shell": self.shell,
+            "environment": dict(environment),
+            "cpus": self.cpus,
+            "logLimit": self.log_limit,
+            "killGrace": self.kill_grace_seconds,
+            "progressPatterns": list(self.progress_patterns),
+        }
+
+
+@dataclass(frozen=True)
+class KillOrder:
+    """One run the server wants ended, and why."""
+
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BadOrder:
+    """A start order that cannot be carried out as it stands: reported `refused` with this reason."""
+
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The server's answer to `registerClient`. `secret` "" means: keep the present one."""
+
+    client: int
+    secret: str
+    interval_seconds: float
+    stop: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The server's answer to `clientBeat`: orders, a verdict by report id, a log offset by run."""
+
+    interval_seconds: float
+    orders: tuple[StartOrder | KillOrder | BadOrder, ...] = ()
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+    offsets: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_registration(value: object) -> Registration:
+    """The registration in `value`. Raises `ProtocolError`."""
+    answer = _struct(value, "registration")
+    return Registration(
+        client=_get(answer, "id", int),
+        secret=_get(answer, "secret", str),
+        interval_seconds=_interval(answer),
+        stop=tuple(_run_id(run, "stop") for run in _get(answer, "stop", list, [])),
+    )
+
+
+def read_answer(value: object) -> Answer:
+    """The answer in `value`. Raises `ProtocolError`, so that a beat half understood counts as not answered.
+
+    An order of a kind this daemon does not know is left out: a newer server says it again until a newer
+    daemon reads it.
+    """
+    answer = _struct(value, "answer")
+    verdicts = _get(answer, "results", dict, {})
+    offsets = _get(answer, "output", dict, {})
+    orders = (_read_order(order) for order in _get(answer, "orders", list, []))
+    return Answer(
+        interval_seconds=_interval(answer),
+        orders=tuple(order for order in orders if order is not None),
+        verdicts={report: verdict for report, verdict in verdicts.items() if verdict in VERDICTS},
+        offsets={run: _whole(offset, f"output.{run}") for run, offset in offsets.items()},
+    )
+
+
+def _read_order(value: object) -> StartOrder | KillOrder | BadOrder | None:
+    order = _struct(value, "orders")
+    run, kind = _run_id(order.get("run"), "orders.run"), order.get("kind")
+    if kind == "kill":
+        return KillOrder(run, _get(order, "reason", str, ""))
+    if kind != "start":
+        return None
+    try:
+        return _read_start(run, order)
+    except ProtocolError as problem:
+        return BadOrder(run, f"the order cannot be read: {problem}")
+
+
+def read_start_order(value: object) -> StartOrder:
+    """The start order in `value`, as `StartOrder.as_struct` made it. Raises `ProtocolError`."""
+    order = _struct(value, "order")
+    return _read_start(_run_id(order.get("run"), "run"), order)
+
+
+def _read_start(run: str, order: Mapping[str, object]) -> StartOrder:
+    environment = _get(order, "environment", dict, {})
+    for name, text in environment.items():
+        if not isinstance(text, str) or not name or "=" in name or "\0" in name + text:
+            raise ProtocolError(f"environment: {name!r} cannot be an environment variable")
+    patterns = _get(order, "progressPatterns", list, [])
+    command, shell = _get(order, "command", str), _get(order, "shell", str, "")
+    if "\0" in command + shell:
+        raise ProtocolError("command: has a NUL character")
+    return StartOrder(
+        run=run,
+        job=_whole(order.get("job"), "job"),
+        root=_whole(order.get("root"), "root"),
+        work=str(order.get("work", "")),
+        command=command,
+        shell=shell,
+        environment=environment,
+        cpus=_whole(order.get("cpus", 1), "cpus"),
+        log_limit=_whole(order.get("logLimit", 64 << 20), "logLimit"),
+        kill_grace_seconds=_number(order.get("killGrace", 10.0), "killGrace"),
+        progress_patterns=tuple(str(pattern) for pattern in patterns),
+    )
+
+
+def _interval(answer: Mapping[str, object]) -> float:
+    """Bounded, so that no answer makes the daemon beat without a pause or fall silent."""
+    return min(max(_number(answer.get("interval"), "interval"), 0.05), 300.0)
+
+
+def _struct(value: object, place: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ProtocolError(f"{place}: must be a struct")
+    return value
+
+
+def _get(struct: Mapping[str, object], key: str, kind: type[_T], default: _T | None = None) -> _T:
+    value = struct.get(key, default)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ProtocolError(f"{key}: must be of type {kind.__name__}")
+    return value
+
+
+def _run_id(value: object, place: str) -> str:
+    if not isinstance(value, str) or not _RUN.fullmatch(value):
+        raise ProtocolError(f"{place}: must be 32 hex digits")
+    return value
+
+
+def _number(value: object, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ProtocolError(f"{place}: must be a number, 0 or more")
+    return float(value)
+
+
+def _whole(value: object, place: str) -> int:
+    """A count; the wire writes one beyond 32 bits as a double."""
+    number = _number(value, place)
+    if number != int(number):
+        raise ProtocolError(f"{place}: must be a whole number")
+    return int(number)

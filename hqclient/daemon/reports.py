@@ -1,0 +1,57 @@
+"""Reports, as they are kept in the outbox and as they are sent (PROTOCOL.md).
+
+A report's id is made of its run and its kind, so a daemon that has forgotten whether it sent one sends the
+same id again. Kept reports hold moments; what is sent holds ages, for no clock reading crosses the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .host_os import Moment
+from .runfolder import ExitRecord
+
+Report = dict[str, Any]
+"""`id`, `run`, `kind`, and the keys of its kind; JSON values only."""
+
+
+def started_report(run: str, started_seconds_ago: float) -> Report:
+    """The run has begun. It is not kept: a daemon that finds the run alive makes it again."""
+    return {"id": f"{run}:started", "run": run, "kind": "started", "startedAgo": max(0.0, started_seconds_ago)}
+
+
+def refused_report(run: str, reason: str) -> Report:
+    """The run was never started and never will be."""
+    return {"id": f"{run}:refused", "run": run, "kind": "refused", "reason": reason}
+
+
+def ended_report(run: str, record: ExitRecord) -> Report:
+    """The run has ended as its exit record says."""
+    return {
+        "id": f"{run}:ended",
+        "run": run,
+        "kind": "ended",
+        "exitCode": record.exit_code,
+        "signal": record.signal,
+        "killed": record.killed,
+        "reason": record.reason,
+        "startedAt": list(record.started_at),
+        "endedAt": list(record.ended_at),
+        "logSize": record.log_size,
+        "logHash": record.log_hash,
+        "logTruncated": record.log_truncated,
+        "progress": record.progress,
+        "cpuSeconds": record.cpu_seconds,
+        "maxMemory": record.max_memory_kb,
+    }
+
+
+def for_wire(report: Report) -> Report:
+    """The report with every moment turned into an age in seconds, as of now."""
+    sent = dict(report)
+    for key in ("started", "ended"):
+        moment: Sequence[Any] | None = sent.pop(f"{key}At", None)
+        if moment is not None:
+            sent[f"{key}Ago"] = Moment(*moment).age_seconds()
+    return sent

@@ -1,0 +1,209 @@
+"""One daemon's session with its server: registration, then one beat after another, for ever (PROTOCOL.md).
+
+What a beat says and what its answer means is the `BeatSource`'s; this module knows when to send one, and
+what to do when the server is away, does not know the client, or knows another by its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from .identity import Identity, IdentityFile
+from .link import LinkDown, ServerFault, Transport
+from .protocol import Answer, ProtocolError, Registration, read_answer, read_registration
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
+_NAME_TAKEN_SECONDS = 60.0
+_UNKNOWN, _CONFLICT = 401, 409
+
+
+class DuplicateClient(Exception):
+    """Another daemon with this one's secret is alive, and it was first (PROMISES 2.4)."""
+
+
+class BeatSource(Protocol):
+    """What the session says and to whom it tells the answers."""
+
+    def held_runs(self) -> list[str]:
+        """Every run the daemon holds in any form."""
+
+    def registered(self, registration: Registration) -> None:
+        """The server knows this session."""
+
+    def pause_seconds(self) -> float:
+        """How long the next beat may wait for more to say, though something is to be said already."""
+
+    async def compose(self) -> dict[str, Any]:
+        """The next beat, but for session and sequence."""
+
+    def answered(self, answer: Answer, took_seconds: float) -> bool:
+        """The server has answered the beat last composed, so long after it was due.
+
+        Returns False when that brought nothing forward.
+        """
+
+    def refused(self) -> None:
+        """The server did not take the beat last composed, and never will as it stands."""
+
+
+class Session:
+    """Registers and beats until it is cancelled."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        source: BeatSource,
+        identity_file: IdentityFile,
+        server: str,
+        facts: Mapping[str, object],
+        announce: Callable[[str], None],
+    ) -> None:
+        """`server` is its URL, `facts` the identity of PROTOCOL.md but for `session` and `runs`.
+
+        `announce` is told in one sentence when the client is registered, the server is away, and when it is
+        back.
+        """
+        self.connected = False
+        self._transport = transport
+        self._source = source
+        self._identity_file = identity_file
+        self._server = server
+        self._facts = facts
+        self._announce = announce
+        self._id = secrets.token_hex(16)
+        self._sequence = 0
+        self._identity = identity_file.read(server)
+        self._interval_seconds = 5.0
+        self._wanted = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._pause_seconds = _FIRST_PAUSE_SECONDS
+        self._is_away = False
+
+    def want_beat(self) -> None:
+        """There is something to say: beat as soon as the beat in flight is answered."""
+        self._wanted.set()
+
+    def hurry(self) -> None:
+        """The server has something to say: beat at once, even while waiting to try again."""
+        self._wanted.set()
+        self._hurried.set()
+
+    async def run(self) -> None:
+        """Register, beat, and register again whenever the server asks for it. Raises `DuplicateClient`."""
+        while True:
+            await self._register()
+            while await self._beat():
+                pass
+            self.connected = False
+
+    async def _register(self) -> None:
+        while True:
+            identity = {**self._facts, "session": self._id, "runs": self._source.held_runs()}
+            secret = self._identity.secret if self._identity else ""
+            try:
+                value = await self._transport.call("registerClient", identity, secret)
+                self._take_registration(read_registration(value))
+                return
+            except ServerFault as fault:
+                await self._face_refusal(fault)
+            except (LinkDown, ProtocolError) as problem:
+                await self._face_silence(problem)
+
+    def _take_registration(self, registration: Registration) -> None:
+        if registration.secret:
+            self._identity = Identity(self._server, registration.client, registration.secret)
+            try:
+                self._identity_file.write(self._identity)
+            except OSError as problem:
+                _log.error("the secret could not be kept, the next daemon will be a stranger: %s", problem)
+        self._interval_seconds = registration.interval_seconds
+        self._sequence = 0
+        self._hear_again()
+        self.connected = True
+        name = self._facts["name"]
+        label = f"{self._facts['hostname']}:{name}" if name else f"{self._facts['hostname']}"
+        self._announce(f"registered as client {registration.client} ({label}) at {self._server}")
+        self._source.registered(registration)
+        self._wanted.set()
+
+    async def _face_refusal(self, fault: ServerFault) -> None:
+        if fault.code == _UNKNOWN and self._identity is not None:
+            _log.warning("the server does not know this client any more; registering anew")
+            self._identity = None
+        elif fault.code == _CONFLICT and "duplicate client" in fault.sentence:
+            raise DuplicateClient(fault.sentence)
+        elif fault.code == _CONFLICT:
+            self._announce(f"the server refuses this client: {fault.sentence}; trying again every minute")
+            await self._pause(_NAME_TAKEN_SECONDS)
+        else:
+            await self._face_silence(fault)
+
+    async def _beat(self) -> bool:
+        """Wait until a beat is due and send it; returns False when the client has to register again."""
+        try:
+            async with asyncio.timeout(self._interval_seconds):
+                await self._wanted.wait()
+        except TimeoutError:
+            pass  # nothing to say is also said, once an interval
+        due_at = time.monotonic()
+        if (pause_seconds := self._source.pause_seconds()) > 0:
+            await asyncio.sleep(pause_seconds)
+        self._wanted.clear()
+        self._hurried.clear()
+        self._sequence += 1
+        beat = {"session": self._id, "sequence": self._sequence, **await self._source.compose()}
+        secret = self._identity.secret if self._identity else ""
+        try:
+            answer = read_answer(await self._transport.call("clientBeat", beat, secret))
+        except ServerFault as fault:
+            if fault.code in (_UNKNOWN, _CONFLICT):
+                _log.warning("registering again: %s", fault.sentence)
+                await self._back_off()
+                return False
+            self._source.refused()
+            await self._face_silence(fault)
+        except (LinkDown, ProtocolError) as problem:
+            await self._face_silence(problem)
+        else:
+            self._hear_again()
+            self._interval_seconds = answer.interval_seconds
+            if self._source.answered(answer, time.monotonic() - due_at):
+                self._pause_seconds = _FIRST_PAUSE_SECONDS
+            else:
+                await self._back_off()
+        return True
+
+    async def _face_silence(self, problem: Exception) -> None:
+        if not self._is_away:
+            self._is_away = True
+            self._announce(f"no answer from the server at {self._server}: {problem}; trying again until there is one")
+        self.connected = False
+        self._wanted.set()
+        await self._back_off()
+
+    def _hear_again(self) -> None:
+        self.connected = True
+        if self._is_away:
+            self._is_away = False
+            self._announce(f"the server at {self._server} answers again")
+
+    async def _back_off(self) -> None:
+        """Wait, each time twice as long, and never in step with the other clients."""
+        await self._pause(self._pause_seconds * random.uniform(0.5, 1.0))
+        self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        self._hurried.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurried.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,110 @@
+"""Which bytes of which log go with the next beat. The server's offset is the truth (PROMISES 2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+BEAT_LIMIT = 4 << 20
+"""Bytes of output in one beat (PROTOCOL.md)."""
+LIVE_SECONDS = 1.0
+"""Output of live runs goes with a beat at most this often; that of ended runs goes at once."""
+_LEAST_SHARE = 64 << 10
+
+
+class LogSource(Protocol):
+    """The part of `RunFolder` that is read here."""
+
+    def log_size(self) -> int:
+        """Bytes of the log so far."""
+
+    def read_log(self, offset: int, limit: int) -> bytes:
+        """At most `limit` bytes from `offset`."""
+
+    def progress(self) -> float:
+        """0.0 .. 1.0."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`data` is the log of `run` from `offset`."""
+
+    run: str
+    offset: int
+    data: bytes
+
+
+@dataclass
+class Shipment:
+    """What goes with one beat. `complete` are the ended runs whose log the server has in full after it."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    complete: set[str] = field(default_factory=set)
+    progress: dict[str, float] = field(default_factory=dict)
+
+
+class Shipping:
+    """Follows the logs of runs from their start to their settlement."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[str, int] = {}
+        self._progress: dict[str, float] = {}
+        self._live_at = float("-inf")
+
+    def keep_only(self, held: Container[str]) -> None:
+        """Forget the runs that are not held any more."""
+        for known in (self._offsets, self._progress):
+            for run in [run for run in known if run not in held]:
+                del known[run]
+
+    def has_news(self, live: Mapping[str, LogSource]) -> bool:
+        """Whether a live run has output or progress that the server does not know."""
+        return any(
+            source.log_size() > self._offsets.get(run, 0) or source.progress() != self._progress.get(run, 0.0)
+            for run, source in live.items()
+        )
+
+    def next_shipment(
+        self, ended: Mapping[str, tuple[LogSource, int]], live: Mapping[str, LogSource], now: float
+    ) -> Shipment:
+        """What to send now. `ended` maps runs to their log and its final size; `now` is monotonic.
+
+        The room in a beat is shared evenly; ended runs come first, and what one leaves goes to the next.
+        """
+        shipment = Shipment()
+        waiting: dict[str, tuple[LogSource, int]] = {}
+        for run, (source, size) in ended.items():
+            if self._offsets.get(run, 0) >= size:
+                shipment.complete.add(run)
+            else:
+                waiting[run] = (source, size)
+        if now - self._live_at >= LIVE_SECONDS:
+            self._live_at = now
+            for run, source in live.items():
+                size = source.log_size()
+                if size > self._offsets.get(run, 0):
+                    waiting[run] = (source, size)
+                progress = source.progress()
+                if progress != self._progress.get(run, 0.0):
+                    shipment.progress[run] = progress
+        room = BEAT_LIMIT
+        for left, (run, (source, size)) in zip(range(len(waiting), 0, -1), waiting.items(), strict=True):
+            offset = self._offsets.get(run, 0)
+            data = source.read_log(offset, min(size - offset, room, max(room // left, _LEAST_SHARE)))
+            if data:
+                shipment.pieces.append(Piece(run, offset, data))
+                room -= len(data)
+            # A log shorter than its record says has been cut by a crash: what is there is all there will be.
+            if run in ended and (offset + len(data) >= size or (not data and room > 0)):
+                shipment.complete.add(run)
+        return shipment
+
+    def answered(self, shipment: Shipment, offsets: Mapping[str, int]) -> bool:
+        """The server has answered the beat with this shipment; returns whether any log got further."""
+        before = dict(self._offsets)
+        self._progress.update(shipment.progress)
+        for piece in shipment.pieces:
+            if piece.run in offsets:
+                self._offsets[piece.run] = offsets[piece.run]
+        return any(self._offsets.get(piece.run, 0) != before.get(piece.run, 0) for piece in shipment.pieces)

@@ -1,0 +1,167 @@
+"""One command on Windows, from its start until nothing of its tree is left.
+
+Windows has neither sessions nor signals nor orphans that come home: the tree is found by descent and by the run's
+token, a thread reads the pipe, and the kill request is looked for on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+
+from . import process_tree
+from .command import CannotStart, Command, program_and_arguments
+from .ending import Action, Ending
+from .host_os import Moment
+from .output import RunOutput
+from .process_tree import ProcessId
+from .runfolder import ExitRecord, Pids, RunFolder
+
+_LOOK_SECONDS = 0.1
+_READ_SIZE = 64 << 10
+
+
+def prepare_process() -> int:
+    """Nothing to prepare: a runner on Windows is a process of its own from the start. Returns no descriptor."""
+    return -1
+
+
+class CommandRun:
+    """One run, with the interface of `posix_run.CommandRun`."""
+
+    def __init__(self, folder: RunFolder, command: Command, wake: int) -> None:
+        self._folder = folder
+        self._command = command
+        self._output = RunOutput(folder, command.log_limit, command.progress_patterns)
+        self._output_lock = threading.Lock()
+        self._ending = Ending(command.kill_grace_seconds)
+        self._left_behind = 0
+        self._known: dict[int, psutil.Process] = {}
+        self._max_memory_kb = 0
+        self._cpu_seconds = 0.0
+
+    def execute(self, on_start: Callable[[], None]) -> ExitRecord:
+        """Run the command; `on_start` is called once it has started."""
+        started_at = Moment.now()
+        try:
+            process = self._start()
+        except CannotStart as problem:
+            on_start()
+            self._output.say(f"ERROR: Could not run command: {problem}")
+            return self._record(started_at, problem.exit_code, f"could not run command: {problem}")
+        self._folder.write_pids(Pids(ProcessId.own(), ProcessId.of(process.pid)))
+        on_start()
+        reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        reader.start()
+        self._until_nothing_is_left(process)
+        # Somebody outside the tree may hold the pipe: what the dead left in it is read by then.
+        reader.join(timeout=1.0)
+        with self._output_lock:
+            if self._left_behind:
+                self._output.say(f"[hqclient: the command left {self._left_behind} processes behind; ended]")
+            reason = self._folder.kill_reason() or "killed" if self._ending.killed else ""
+            return self._record(started_at, _signed(process.returncode), reason)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        program, *arguments = program_and_arguments(self._command)
+        line: str | list[str] = [program, *arguments]
+        if arguments[-2:-1] == ["/c"]:
+            # cmd.exe takes everything between the outer quotes as it stands; Popen's own quoting would change it.
+            line = f'"{program}" {" ".join(arguments[:-1])} "{arguments[-1]}"'
+        try:
+            return subprocess.Popen(
+                line,
+                cwd=self._folder.working_directory,
+                env=dict(self._command.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except (OSError, ValueError) as problem:
+            raise CannotStart.because(problem) from problem
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with process.stdout as pipe:
+            while data := pipe.read(_READ_SIZE):
+                with self._output_lock:
+                    self._output.feed(data)
+
+    def _until_nothing_is_left(self, process: subprocess.Popen[bytes]) -> None:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_SECONDS)
+            ended = process.returncode is not None
+            members = self._members()
+            self._measure(members)
+            if self._folder.kill_reason() is not None:
+                self._ending.request_kill()
+            with self._output_lock:
+                self._output.scan()
+            action = self._ending.step(time.monotonic(), command_ended=ended, anything_left=bool(members))
+            if action is Action.FINISH:
+                return
+            if action is Action.ASK:
+                if not self._ending.killed:
+                    self._left_behind = len(members)
+                self._ask_to_end(process)
+            elif action is Action.STRIKE:
+                process_tree.strike(members)
+
+    def _members(self) -> list[psutil.Process]:
+        """The living of the tree. Descent is lost with a parent, so everybody once seen stays known."""
+        seen = process_tree.descendants(os.getpid())
+        if self._ending.begun:
+            seen += process_tree.carriers(self._command.run)
+        self._known.update((process.pid, process) for process in seen)
+        for process in list(self._known.values()):
+            seen += process_tree.descendants(process.pid)
+        self._known = {process.pid: process for process in [*self._known.values(), *seen] if process.is_running()}
+        return list(self._known.values())
+
+    def _measure(self, members: list[psutil.Process]) -> None:
+        cpu_seconds = 0.0
+        for process in members:
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                cpu_seconds += times.user + times.system
+                self._max_memory_kb = max(self._max_memory_kb, process.memory_info().rss // 1024)
+        self._cpu_seconds = max(self._cpu_seconds, cpu_seconds)
+
+    def _ask_to_end(self, process: subprocess.Popen[bytes]) -> None:
+        """Ctrl-Break to the command's group: TerminateProcess would leave it no time to clean up."""
+        if sys.platform == "win32":
+            with contextlib.suppress(OSError):
+                process.send_signal(signal.CTRL_BREAK_EVENT)
+
+    def _record(self, started_at: Moment, exit_code: int, reason: str) -> ExitRecord:
+        log = self._output.close()
+        return ExitRecord(
+            exit_code=exit_code,
+            signal=0,
+            killed=self._ending.killed,
+            reason=reason,
+            started_at=started_at,
+            ended_at=Moment.now(),
+            log_size=log.size,
+            log_hash=log.sha256,
+            log_truncated=log.truncated,
+            progress=self._output.progress,
+            cpu_seconds=self._cpu_seconds,
+            max_memory_kb=self._max_memory_kb,
+        )
+
+
+def _signed(code: int) -> int:
+    """Windows' 32 bits as a number that XML-RPC can carry: 0xC0000005, an access violation, is -1073741819."""
+    return (code + (1 << 31)) % (1 << 32) - (1 << 31)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from xmlrpc.client import Fault, ServerProxy, dumps, loads
+
+import pytest
+from agent_kit import FakeServer, until
+
+from hqclient.daemon import cli
+from hqclient.daemon.identity import DataFolder
+from hqclient.daemon.link import ServerFault
+
+
+def ran(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """`hqclient` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "hqclient", *words],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def complaint(*words: str, **environ: str) -> str:
+    """What it says when it cannot start: one sentence, and nothing else."""
+    done = ran(*words, **environ)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert done.stderr.startswith("hqclient: ")
+    assert done.stderr.count("\n") == 1
+    return f"{done.returncode} {done.stderr.strip().removeprefix('hqclient: ')}"
+
+
+def test_a_server_wrong_in_form_ends_it(tmp_path: Path) -> None:
+    assert complaint("--server", "https://farm", "--data", str(tmp_path)).startswith("2 server must start with http://")
+
+
+def test_a_bad_configuration_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "x.ini").write_text("[main]\nserwer = farm\n")
+    assert "did you mean 'server'" in complaint("--config", str(tmp_path / "x.ini"))
+    assert "did you mean 'server'" in complaint(HQCLIENT_CONFIG=str(tmp_path / "x.ini"))
+    assert complaint("--cpus", "many").startswith("2 command line: --cpus must be a whole number")
+
+
+def test_a_data_folder_that_cannot_be_written_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert complaint("--data", str(tmp_path / "file" / "data")).startswith("1 the data folder ")
+
+
+def test_a_second_daemon_in_one_folder_ends(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.lock()
+    try:
+        assert complaint("--data", str(tmp_path)).startswith("1 another hqclient uses the data folder")
+    finally:
+        folder.unlock()
+
+
+def test_a_port_in_use_ends_it_unless_it_has_a_name(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = complaint("--port", port, "--data", str(tmp_path), "--server", "127.0.0.1:9")
+    assert said == f"1 port {port} is in use; choose another with --port"
+
+
+def test_every_flag_is_explained() -> None:
+    help_text = ran("--help").stdout
+    for flag in ("--config", "--server", "--name", "--cpus", "--port", "--data", "--kill-jobs"):
+        assert flag in help_text
+
+
+async def serve(server: FakeServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Put the fake server behind a socket."""
+    try:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            body = await reader.readexactly(int(head.split("content-length: ")[1].split("\r\n")[0]))
+            (argument,), method = loads(body, use_builtin_types=True)
+            secret = head.split("bearer ")[1].split("\r\n")[0] if "bearer " in head else ""
+            try:
+                answer = dumps((await server.call(method or "", argument, secret),), methodresponse=True).encode()
+            except ServerFault as fault:
+                answer = dumps(Fault(fault.code, fault.sentence)).encode()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+
+
+@pytest.mark.farm
+def test_it_registers_works_is_woken_and_ends_on_sigterm(tmp_path: Path) -> None:
+    async def scene() -> None:
+        server = FakeServer()
+        server.interval = 60.0  # only wakeup() brings the order in time
+        listening = await asyncio.start_server(lambda *both: serve(server, *both), "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        words = ["--server", f"127.0.0.1:{port}", "--name", "alpha", "--cpus", "2", "--data", str(tmp_path)]
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            words += ["--port", str(taken.getsockname()[1])]
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "hqclient", *words), stdout=asyncio.subprocess.PIPE
+            )
+            assert process.stdout is not None
+            first = (await process.stdout.readline()).decode()
+        try:
+            host = socket.gethostname()
+            assert first == f"registered as client 3 ({host}:alpha) at http://127.0.0.1:{port}\n"
+            (identity,) = server.registrations
+            assert (identity["name"], identity["cpus"], identity["protocol"]) == ("alpha", 2, 1)
+            assert len(identity["version"]) == 64
+            await until(lambda: server.beats, "the first beat")
+            run = server.start("echo hello")
+            with ServerProxy(f"http://127.0.0.1:{identity['port']}") as proxy:
+                assert await asyncio.to_thread(proxy.wakeup) is True
+            await until(lambda: server.of(run, "ended"), "the run ends")
+            assert server.logs[run] == b"hello\n"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            said = (await process.communicate())[0].decode()
+            listening.close()
+            await listening.wait_closed()
+        assert (process.returncode, said) == (0, "")
+        log = (tmp_path / "hqclient.log").read_text()
+        assert "Running job 1" in log
+        assert "Finished job 1" in log
+        assert server.secret not in log
+
+    asyncio.run(scene())
+
+
+def test_what_it_says_cannot_forge_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._announce("name taken by \x1b[31mx\ny")
+    assert capsys.readouterr().out == "name taken by \\x1b[31mx\\x0ay\n"

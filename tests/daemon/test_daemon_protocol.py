@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from run_kit import an_order
+
+from hqclient.daemon.protocol import (
+    BadOrder,
+    KillOrder,
+    ProtocolError,
+    StartOrder,
+    read_answer,
+    read_registration,
+    read_start_order,
+)
+
+RUN = "0123456789abcdef" * 2
+
+
+def test_a_start_order_is_read_and_written_the_same() -> None:
+    order = an_order("echo hello", cpus=4, progressPatterns=["(.*)%"])
+    read = read_start_order(order)
+    assert read.as_struct(read.environment) == order
+
+
+def test_an_answer_is_read() -> None:
+    start = an_order()
+    answer = read_answer(
+        {
+            "interval": 5.0,
+            "orders": [start, {"kind": "kill", "run": RUN, "reason": "cancelled"}, {"kind": "dance", "run": RUN}],
+            "results": {"a": "applied", "b": "superseded", "c": "unknown", "d": "perhaps"},
+            "output": {RUN: 2.0**40},
+        }
+    )
+    assert answer.orders == (read_start_order(start), KillOrder(RUN, "cancelled"))
+    assert answer.verdicts == {"a": "applied", "b": "superseded", "c": "unknown"}
+    assert answer.offsets == {RUN: 2**40}
+
+
+def test_an_answer_may_leave_out_what_is_empty() -> None:
+    assert read_answer({"interval": 1}).orders == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"environment": {"A=B": "c"}}, "'A=B' cannot be an environment variable"),
+        ({"environment": {"A": 1}}, "'A' cannot be an environment variable"),
+        ({"command": "a\0b"}, "command: has a NUL"),
+        ({"command": None}, "command: must be of type str"),
+        ({"cpus": -1}, "cpus: must be a number, 0 or more"),
+        ({"cpus": True}, "cpus: must be a number"),
+        ({"logLimit": 1.5}, "logLimit: must be a whole number"),
+        ({"killGrace": float("nan")}, "killGrace: must be a number"),
+    ],
+)
+def test_a_start_order_that_cannot_be_carried_out_is_refused_alone(fields: dict[str, Any], words: str) -> None:
+    bad, good = an_order(**fields), an_order()
+    answer = read_answer({"interval": 1, "orders": [bad, good]})
+    assert isinstance(answer.orders[0], BadOrder)
+    assert words in answer.orders[0].reason
+    assert isinstance(answer.orders[1], StartOrder)
+
+
+@pytest.mark.parametrize("run", ["", "x" * 32, "../" * 11, RUN.upper(), RUN + "\n", 7, None])
+def test_a_run_id_that_is_none_spoils_the_answer(run: object) -> None:
+    with pytest.raises(ProtocolError, match="must be 32 hex digits"):
+        read_answer({"interval": 1, "orders": [{"kind": "start", "run": run}]})
+    with pytest.raises(ProtocolError, match="must be 32 hex digits"):
+        read_registration({"id": 1, "secret": "", "interval": 1, "stop": [run]})
+
+
+@pytest.mark.parametrize(("said", "kept"), [(0, 0.05), (1e9, 300.0), (5, 5.0)])
+def test_the_interval_is_kept_within_reason(said: float, kept: float) -> None:
+    assert read_answer({"interval": said}).interval_seconds == kept
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["interval", "orders", "results", "output", "run", "kind", "id"]), inner, max_size=4
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(_JSON)
+def test_garbage_is_an_error_of_ours_or_an_answer(value: object) -> None:
+    for read in (read_answer, read_registration, read_start_order):
+        try:
+            read(value)
+        except ProtocolError:
+            pass
