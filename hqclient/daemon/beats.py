@@ -11,7 +11,7 @@ from .instructions import Instruction
 from .load import LoadSampler
 from .protocol import Answer, BadOrder, KillOrder, Registration, StartOrder
 from .reports import for_wire
-from .runfolder import RunFolder
+from .runs.runfolder import RunFolder
 from .shipping import Shipment, Shipping
 from .work import Status, Work
 

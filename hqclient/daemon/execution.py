@@ -14,16 +14,16 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from . import killing
 from .host_os import Moment, boot_id, uptime_seconds
 from .identity import DataFolder
 from .instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Send
-from .launcher import new_launcher
 from .orphans import keep_orphan
 from .outbox import Accepted, Entry, Outbox, Queued, Settled
 from .protocol import ProtocolError, StartOrder, read_start_order
-from .runfolder import ExitRecord, RunFolder, Standing
-from .runfolders import RunFolders
+from .runs import killing
+from .runs.launcher import new_launcher
+from .runs.runfolder import ExitRecord, RunFolder, Standing
+from .runs.runfolders import RunFolders
 from .work import Run, Work
 
 _log = logging.getLogger(__name__)

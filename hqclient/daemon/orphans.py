@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from .runfolder import RunFolder
+from .runs.runfolder import RunFolder
 
 KEPT = 100
 """How many are kept; the oldest go first."""

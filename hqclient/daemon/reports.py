@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .host_os import Moment
-from .runfolder import ExitRecord
+from .runs.runfolder import ExitRecord
 
 Report = dict[str, Any]
 """`id`, `run`, `kind`, and the keys of its kind; JSON values only."""

@@ -22,7 +22,7 @@ from enum import IntEnum
 from .instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Send
 from .protocol import APPLIED, StartOrder
 from .reports import Report, ended_report, refused_report, started_report
-from .runfolder import ExitRecord
+from .runs.runfolder import ExitRecord
 from .spare import SpareGauge
 
 STARTED_DELAY_SECONDS = 0.05

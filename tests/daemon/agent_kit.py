@@ -19,7 +19,7 @@ from hqclient.daemon.identity import DataFolder
 from hqclient.daemon.link import LinkDown, ServerFault
 from hqclient.daemon.machine import Machine
 from hqclient.daemon.protocol import StartOrder, read_start_order
-from hqclient.daemon.runfolder import ExitRecord
+from hqclient.daemon.runs.runfolder import ExitRecord
 
 PATIENCE_SECONDS = 30.0
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
-from hqclient.daemon.killing import force_kill
-from hqclient.daemon.runfolder import ExitRecord, RunFolder
-from hqclient.daemon.runfolders import RunFolders
+from hqclient.daemon.runs.killing import force_kill
+from hqclient.daemon.runs.runfolder import ExitRecord, RunFolder
+from hqclient.daemon.runs.runfolders import RunFolders
 
 PROGRAMS = Path(__file__).parent / "programs"
 PATIENCE_SECONDS = 30.0
@@ -65,7 +65,7 @@ def is_gone(pid: int) -> bool:
 @contextmanager
 def runner_of(folder: RunFolder, **popen: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A runner of its own for the run, ended with all it started when the block is left."""
-    with subprocess.Popen([sys.executable, "-m", "hqclient.daemon.runner", str(folder.path)], **popen) as runner:
+    with subprocess.Popen([sys.executable, "-m", "hqclient.daemon.runs.runner", str(folder.path)], **popen) as runner:
         try:
             yield runner
         finally:

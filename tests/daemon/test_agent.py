@@ -14,7 +14,7 @@ from run_kit import is_gone, wait_until
 
 from hqclient.daemon.agent import EXIT_DUPLICATE, EXIT_ENDED
 from hqclient.daemon.link import ServerFault
-from hqclient.daemon.runfolders import RunFolders
+from hqclient.daemon.runs.runfolders import RunFolders
 
 
 def play(scene: Coroutine[Any, Any, None]) -> None:

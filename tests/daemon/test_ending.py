@@ -1,6 +1,6 @@
 import math
 
-from hqclient.daemon.ending import LEFTOVER_GRACE_SECONDS, LINGER_SECONDS, STUCK_SECONDS, Action, Ending
+from hqclient.daemon.runs.ending import LEFTOVER_GRACE_SECONDS, LINGER_SECONDS, STUCK_SECONDS, Action, Ending
 
 
 def test_a_command_that_ends_alone_is_finished_at_once() -> None:

@@ -10,10 +10,10 @@ import psutil
 import pytest
 from run_kit import an_order, has_line, is_gone, pid_said, runner_of, wait_until
 
-from hqclient.daemon.killing import clean_up, force_kill
-from hqclient.daemon.process_tree import ProcessId, carriers
-from hqclient.daemon.runfolder import Pids, RunFolder, Standing
-from hqclient.daemon.runfolders import RunFolders
+from hqclient.daemon.runs.killing import clean_up, force_kill
+from hqclient.daemon.runs.process_tree import ProcessId, carriers
+from hqclient.daemon.runs.runfolder import Pids, RunFolder, Standing
+from hqclient.daemon.runs.runfolders import RunFolders
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans come home on Linux only")
 

@@ -12,11 +12,11 @@ import pytest
 from run_kit import PROGRAMS, an_order, has_line, wait_until
 
 from hqclient.daemon import host_os
-from hqclient.daemon.killing import force_kill
-from hqclient.daemon.launcher import FreshProcessLauncher, Launcher, RunLauncher, new_launcher, watch
-from hqclient.daemon.launcher_process import RUNS_PER_RUNNER
-from hqclient.daemon.runfolder import RunFolder, Standing
-from hqclient.daemon.runfolders import RunFolders
+from hqclient.daemon.runs.killing import force_kill
+from hqclient.daemon.runs.launcher import FreshProcessLauncher, Launcher, RunLauncher, new_launcher, watch
+from hqclient.daemon.runs.launcher_process import RUNS_PER_RUNNER
+from hqclient.daemon.runs.runfolder import RunFolder, Standing
+from hqclient.daemon.runs.runfolders import RunFolders
 
 LAUNCHERS = (Launcher, FreshProcessLauncher)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from run_kit import an_order
 
 from hqclient.daemon.orphans import KEPT, keep_orphan
-from hqclient.daemon.runfolders import RunFolders
+from hqclient.daemon.runs.runfolders import RunFolders
 
 
 def test_log_and_record_are_kept_and_the_oldest_orphans_go(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from run_kit import PROGRAMS, is_gone, wait_until
 
-from hqclient.daemon.process_tree import (
+from hqclient.daemon.runs.process_tree import (
     RUN_TOKEN,
     ProcessId,
     carriers,

@@ -1,6 +1,6 @@
 import pytest
 
-from hqclient.daemon.progress import MAX_LINE, ProgressScanner
+from hqclient.daemon.runs.progress import MAX_LINE, ProgressScanner
 from hqserver.domain.progress import DEFAULT_PATTERNS
 
 

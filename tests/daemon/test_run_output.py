@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_kit import an_order
 
-from hqclient.daemon.output import MIN_LOG_LIMIT, BoundedLog, LogSummary, RunOutput
-from hqclient.daemon.runfolder import RunFolder
-from hqclient.daemon.runfolders import RunFolders
+from hqclient.daemon.runs.output import MIN_LOG_LIMIT, BoundedLog, LogSummary, RunOutput
+from hqclient.daemon.runs.runfolder import RunFolder
+from hqclient.daemon.runs.runfolders import RunFolders
 
 
 def logged(path: Path, limit: int, *pieces: bytes) -> tuple[bytes, LogSummary]:

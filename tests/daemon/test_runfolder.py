@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from run_kit import an_order
 
 from hqclient.daemon.host_os import Moment
-from hqclient.daemon.process_tree import ProcessId
-from hqclient.daemon.runfolder import ExitRecord, Pids, RunFolder, Standing
-from hqclient.daemon.runfolders import RunFolders
+from hqclient.daemon.runs.process_tree import ProcessId
+from hqclient.daemon.runs.runfolder import ExitRecord, Pids, RunFolder, Standing
+from hqclient.daemon.runs.runfolders import RunFolders
 
 
 def a_record(**fields: object) -> ExitRecord:

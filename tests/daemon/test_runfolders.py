@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from run_kit import an_order
 
-from hqclient.daemon.process_tree import ProcessId
-from hqclient.daemon.runfolder import RunFolder, Standing
-from hqclient.daemon.runfolders import RunFolders
+from hqclient.daemon.runs.process_tree import ProcessId
+from hqclient.daemon.runs.runfolder import RunFolder, Standing
+from hqclient.daemon.runs.runfolders import RunFolders
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from run_kit import an_order, has_line, is_gone, pid_said, run_to_end, runner_of, wait_until
 
-from hqclient.daemon.process_tree import carriers
-from hqclient.daemon.runfolder import ExitRecord, RunFolder, Standing
-from hqclient.daemon.runfolders import RunFolders
+from hqclient.daemon.runs.process_tree import carriers
+from hqclient.daemon.runs.runfolder import ExitRecord, RunFolder, Standing
+from hqclient.daemon.runs.runfolders import RunFolders
 
 
 def killed_run(tmp_path: Path, command: str, *words: str, **fields: object) -> tuple[ExitRecord, list[int]]:
@@ -196,7 +196,7 @@ def test_a_full_disk_does_not_stop_the_command(tmp_path: Path) -> None:
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     # What grows is refused; what has its room, the record, is not.
     limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (20000, {hard}))"
-    program = f"{limit}; import runpy; runpy.run_module('hqclient.daemon.runner', run_name='__main__')"
+    program = f"{limit}; import runpy; runpy.run_module('hqclient.daemon.runs.runner', run_name='__main__')"
     subprocess.run([sys.executable, "-c", program, str(folder.path)], timeout=60, check=True)
     record = folder.exit_record()
     assert record is not None

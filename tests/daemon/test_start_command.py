@@ -1,7 +1,7 @@
 import pytest
 from run_kit import an_order
 
-from hqclient.daemon.command import CannotStart, Command, program_and_arguments
+from hqclient.daemon.runs.command import CannotStart, Command, program_and_arguments
 
 
 def command(shell: str, **environment: str) -> Command:

@@ -5,8 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from hqclient.daemon.launcher import Launcher
-from hqclient.daemon.runfolder import RunFolder
+from hqclient.daemon.runs.launcher import Launcher
+from hqclient.daemon.runs.runfolder import RunFolder
 
 
 async def main() -> None:

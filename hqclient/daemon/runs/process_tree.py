@@ -19,7 +19,7 @@ from functools import cache
 
 import psutil
 
-from . import host_os
+from .. import host_os
 
 RUN_TOKEN = "HQ_RUN_TOKEN"
 """The variable that holds the run's id in the environment of its command."""

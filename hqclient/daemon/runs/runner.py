@@ -1,7 +1,7 @@
 """The runner: the process that carries out one run, and needs neither daemon nor server to do so.
 
-It holds the run folder's lock for its whole life and leaves the exit record there. `python -m hqclient.daemon.runner
-FOLDER` is one such process; where processes can fork, the launcher makes them faster.
+It holds the run folder's lock for its whole life and leaves the exit record there. `python -m
+hqclient.daemon.runs.runner FOLDER` is one such process; where processes can fork, the launcher makes them faster.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ..host_os import Moment
 from .command import Command
-from .host_os import Moment
 from .process_tree import ProcessId, kill_run_tree
 from .runfolder import ExitRecord, RunFolder
 

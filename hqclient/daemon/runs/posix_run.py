@@ -15,10 +15,11 @@ from collections.abc import Callable
 
 import psutil
 
-from . import host_os, process_tree
+from .. import host_os
+from ..host_os import Moment
+from . import process_tree
 from .command import CannotStart, Command, program_and_arguments
 from .ending import Action, Ending
-from .host_os import Moment
 from .output import RunOutput
 from .process_tree import ProcessId
 from .runfolder import ExitRecord, Pids, RunFolder

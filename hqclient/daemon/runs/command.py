@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from . import host_os
+from .. import host_os
 from .process_tree import RUN_TOKEN
 
 _ARGUMENTS = {"cmd": ("/d", "/s", "/c"), "powershell": ("-NoProfile", "-Command"), "pwsh": ("-NoProfile", "-Command")}

@@ -6,7 +6,7 @@ import json
 import zlib
 from dataclasses import dataclass
 
-from .host_os import Moment
+from ..host_os import Moment
 
 EXIT_RECORD_SIZE = 4096
 """Bytes that a record takes, whatever it says."""

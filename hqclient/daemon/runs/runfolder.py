@@ -25,7 +25,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import host_os
+from .. import host_os
 from .exit_record import EXIT_RECORD_SIZE, MAX_REASON_LENGTH, ExitRecord
 from .process_tree import ProcessId
 

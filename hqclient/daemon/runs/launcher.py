@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from . import host_os
+from .. import host_os
 from .runfolder import RunFolder, Standing
 
 _LOG = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class FreshProcessLauncher:
     def launch(self, folder: RunFolder) -> None:
         """Start the run's runner."""
         try:
-            runner = _python_module("hqclient.daemon.runner", str(folder.path))
+            runner = _python_module("hqclient.daemon.runs.runner", str(folder.path))
         except OSError as problem:
             _LOG.error("cannot start a runner: %s", problem)
             asyncio.get_running_loop().call_soon(self._ended, folder.run_id)
@@ -224,7 +224,7 @@ class _Connection(asyncio.Protocol):
         with theirs:
             try:
                 process = _python_module(
-                    "hqclient.daemon.launcher_process", str(theirs.fileno()), keep_open=theirs.fileno()
+                    "hqclient.daemon.runs.launcher_process", str(theirs.fileno()), keep_open=theirs.fileno()
                 )
             except OSError:
                 ours.close()
