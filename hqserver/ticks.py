@@ -71,6 +71,9 @@ class Ticks:
             self._scheduler.add_job(self._run, "interval", [tick], id=name, seconds=seconds, max_instances=most)
         self._scheduler.start()
         self._watchdog.start()
+        if self._asked.is_set():  # before or while this started, when nobody could be kicked
+            self._kicked.set()
+            self._kick(_DISPATCH)
 
     def ask_for_pass(self) -> None:
         """Have a pass done soon. Cheap, from any thread; many asks while one waits are one."""

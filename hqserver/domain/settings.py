@@ -100,7 +100,8 @@ def resolve(
             setting = by_key.get(key) or by_key.get(f"hqserver.{key}")
             place = _place(file_name, file_text, key)
             if setting is None:
-                raise SettingError(f"{place}: unknown key {key!r}{near_match(key, by_key)}")
+                spellings = (*by_key, *(known.removeprefix("hqserver.") for known in by_key))
+                raise SettingError(f"{place}: unknown key {key!r}{near_match(key, spellings)}")
             values[setting.key] = _parsed(setting, text, place, key)
     for setting in settings:
         name = prefix + setting.environment_name

@@ -125,10 +125,10 @@ def _apply(
     client_id, label = presence.row.id, presence.row.label
     with Sheet(transaction, now) as sheet:
         if back:
+            presence.orders_waiting = True  # runs whose work was given to others meanwhile are to be ended
             for run in runs.live_of_client(sheet.connection, client_id):
                 if run.status is RunStatus.LOST:
                     come_back(sheet, run, label)
-                    presence.orders_waiting = True
         results = {report.id: apply(sheet, client_id, label, report) for report in beat.reports}
         if withdraw:
             # It neither reports nor queues what was offered, so it never got the order and will not be sent it.
@@ -156,7 +156,7 @@ def _orders(farm: Farm, presence: Presence, beat: Beat) -> list[dict[str, object
 
 
 def _kill(order: Order) -> dict[str, object]:
-    return {"kind": "kill", "run": order.run_id, "reason": "cancelled"}
+    return {"kind": "kill", "run": order.run_id, "reason": "not wanted any more"}
 
 
 def _start(farm: Farm, presence: Presence, order: Order) -> dict[str, object]:

@@ -17,6 +17,7 @@ def claim(sheet: Sheet, item: work.WorkRow, run: RunRow, client_label: str) -> N
     """Give a work item to a client: the run is its owner from here on. A lost run that held it is superseded."""
     lost = runs.live_of_work(sheet.connection, item.id) if item.status != "runnable" else None
     if lost is not None:
+        lost.unconfirmed = 1  # it may be alive where nobody hears it: its client is told to end it, first of all
         happen(sheet, lost, RunEvent.TAKEN_OVER, RunEnd(reason=f"given to {client_label}"))
     runs.insert(sheet.connection, run)
     sheet.run_began(run.job_id, run.client_id)
@@ -95,6 +96,7 @@ def lose(sheet: Sheet, run: RunRow, client_label: str, *, reschedule: bool, most
         sheet.offer_again(item, claimable=True)
         sheet.note(run.job_id, "client lost", f"{client_label} is silent; another client may take over", run.client_id)
         return
+    run.unconfirmed = 1
     happen(sheet, run, RunEvent.TAKEN_OVER, RunEnd(reason=f"{client_label} is silent"))
     why = f"{item.losses} clients were lost with it" if reschedule else f"{client_label} is silent"
     sheet.move_work(item, WorkEvent.ABANDON, why)

@@ -82,7 +82,6 @@ def _late(sheet: Sheet, run: runs.RunRow, report: Report, label: str) -> str:
     if run.unconfirmed and report.kind != STARTED:
         runs.confirm(sheet.connection, run.id)
         sheet.note(run.job_id, "kill confirmed", f"nothing is left on {label}", run.client_id)
-        return APPLIED
     if run.status is not RunStatus.SUPERSEDED:
         return APPLIED
     if report.kind == ENDED:

@@ -97,7 +97,7 @@ class Watch:
         if not presence.accepting:
             return "takes no new work (it is draining or its disk is nearly full)"
         if presence.row.id in unconfirmed:
-            return "may still run a cancelled job"
+            return "may still run a job that was cancelled or given to another client"
         return ""
 
     def seats(

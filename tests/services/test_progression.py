@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Asked, SetClock, TestClient, submit
+from farm_kit import Asked, SetClock, TestClient, submit
 
 from hqserver.services import commands, lookup, submission, upkeep
 from hqserver.services.farm import Farm
@@ -191,6 +191,26 @@ def test_a_silent_client_gets_no_new_work_and_then_loses_its_runs_to_another(
     assert status(farm, job) == "running"
     other.beat(other.ended(second["run"]))
     assert status(farm, job) == "succeeded"
+
+
+def test_a_client_that_returns_after_its_work_was_taken_is_told_to_end_the_run_and_gets_nothing_before(
+    farm: Farm, client: TestClient, clock: SetClock
+) -> None:
+    """PROMISES 2.2: the old run is told to stop as soon as its client is heard again."""
+    submit(farm, command="render")
+    (order,) = client.fetch()
+    client.beat(client.started(order["run"]))
+    clock.advance(farm.policy.lost_seconds + 1)
+    upkeep.notice_silence(farm)
+    other = TestClient(farm, hostname="beta")
+    other.register()
+    assert len(other.fetch()) == 1
+    submit(farm, command="true", cpus=2)
+    assert [(each["kind"], each["run"]) for each in client.beat().orders] == [("kill", order["run"])]
+    assert client.fetch() == []
+    report = client.ended(order["run"], -1, killed=True)
+    assert client.beat(report).results == {report.id: "superseded"}
+    assert [each["command"] for each in client.fetch()] == ["true"]
 
 
 def test_a_lost_client_that_returns_before_anybody_took_its_work_goes_on_as_if_nothing_had_happened(
