@@ -189,7 +189,7 @@ class Sheet:
                 children_failed=row.children_failed,
             )
             if status is not row.status:
-                self._set_status(row, status, reason)
+                self._set_status(row, status, _because_of_children(row, status) or reason)
 
     def _release_work(self, row: jobs.JobRow) -> None:
         """Work waits while a child lives; children that ended let it go, or fail it (CONTRACT 2.2)."""
@@ -240,3 +240,12 @@ class Sheet:
         self._tree_changes.clear()
         self._presence.clear()
         self._history.clear()
+
+
+def _because_of_children(row: jobs.JobRow, status: JobStatus) -> str:
+    """The reason of a status that all the children decided together and not the last one to end; "" for others."""
+    if status is JobStatus.FAILED and row.children_failed:
+        return f"{row.children_failed} of {row.children} children did not succeed"
+    if row.children and row.status is JobStatus.QUEUED and status in (JobStatus.RUNNABLE, JobStatus.SUCCEEDED):
+        return "all children succeeded"
+    return ""

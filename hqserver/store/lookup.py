@@ -110,7 +110,8 @@ def lost_clients(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict
 def unconfirmed_clients(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[int]]:
     """Ids of the clients that never confirmed that they cancelled each job."""
     rows = connection.execute(
-        f"SELECT job_id, client_id FROM run WHERE unconfirmed = 1 AND status = 'cancelled' AND job_id {_IN}", (_ids(job_ids),)
+        f"SELECT job_id, client_id FROM run WHERE unconfirmed = 1 AND status = 'cancelled' AND job_id {_IN}",
+        (_ids(job_ids),),
     )
     return _grouped(rows)
 

@@ -88,6 +88,23 @@ def test_a_failed_child_fails_its_parent_whose_command_is_skipped(farm: Farm, cl
     assert [status(farm, each) for each in ids] == ["failed", "failed"]
 
 
+def test_a_parents_history_says_what_its_children_decided_and_not_which_ended_last(
+    farm: Farm, client: TestClient
+) -> None:
+    bad, good = (
+        submission.submit(farm, {"name": "p", "command": "p", "children": [{"name": "a", "command": "a"}] * 2})[0]
+        for _ in range(2)
+    )
+    first, second = client.fetch()
+    client.beat(client.ended(first["run"], 1), accepting=False)
+    client.beat(client.ended(second["run"]), accepting=False)
+    assert lookup.job_detail(farm, bad, ["logs"])["logs"][-1]["message"] == "1 of 2 children did not succeed"
+    client.beat()
+    client.run_all()
+    messages = [line["message"] for line in lookup.job_detail(farm, good, ["logs"])["logs"]]
+    assert "all children succeeded" in messages
+
+
 def test_a_job_without_a_command_succeeds_when_its_children_have_and_never_meets_a_client(
     farm: Farm, client: TestClient
 ) -> None:
