@@ -96,8 +96,7 @@ def test_a_parents_history_says_what_its_children_decided_and_not_which_ended_la
         for _ in range(2)
     )
     first, second = client.fetch()
-    client.beat(client.ended(first["run"], 1), accepting=False)
-    client.beat(client.ended(second["run"]), accepting=False)
+    client.beat(client.ended(first["run"], 1), client.ended(second["run"]), accepting=False)
     assert lookup.job_detail(farm, bad, ["logs"])["logs"][-1]["message"] == "1 of 2 children did not succeed"
     client.beat()
     client.run_all()
