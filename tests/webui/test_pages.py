@@ -158,7 +158,7 @@ def test_a_job_tells_all_there_is_to_know(farm: Farm, client: TestClient, clock:
     assert {f"/jobs/view/{parent}", "/clients/view/1", f"/jobs/output/{parent + 1}"} <= set(page.links)
     above = read(site, f"/jobs/view/{parent}")
     assert "1 child" in above.text and f"/jobs/view/{parent + 1}" in above.links
-    assert "a child failed" in above.text or "child 2 failed" in above.text
+    assert "1 of 1 children did not succeed" in above.text or "child 2 failed" in above.text
 
 
 def test_a_job_without_a_command_shows_neither_command_nor_output(farm: Farm, site: Site) -> None:

@@ -1,0 +1,139 @@
+"""A job's status as a function of its intent, its work and its children (CONTRACT 9.8, 9.9)."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from hqserver.domain.family import fails_its_parent, rollup, ui_status
+from hqserver.domain.status import FINISHED_JOB, JobStatus, WorkStatus
+
+J, W = JobStatus, WorkStatus
+
+
+def status_of(
+    *work: WorkStatus, cancelled: bool = False, has_run: bool = False, unfinished: int = 0, failed: int = 0
+) -> JobStatus:
+    counts = {status: work.count(status) for status in WorkStatus}
+    return rollup(counts, cancelled=cancelled, has_run=has_run, children_unfinished=unfinished, children_failed=failed)
+
+
+@pytest.mark.parametrize(
+    ("work", "expected"),
+    [
+        ((), J.SUCCEEDED),
+        ((W.QUEUED,), J.RUNNABLE),
+        ((W.BLOCKED,), J.RUNNABLE),
+        ((W.RUNNABLE,), J.RUNNABLE),
+        ((W.RUNNING,), J.RUNNING),
+        ((W.PAUSING,), J.PAUSING),
+        ((W.PAUSED,), J.PAUSED),
+        ((W.RESUMING,), J.RESUMING),
+        ((W.SUCCEEDED,), J.SUCCEEDED),
+        ((W.FAILED,), J.FAILED),
+        ((W.CANCELLED,), J.CANCELLED),
+        ((W.ABANDONED,), J.ABANDONED),
+    ],
+)
+def test_a_job_without_children_is_as_its_one_work_item(work: tuple[WorkStatus, ...], expected: JobStatus) -> None:
+    assert status_of(*work) is expected
+
+
+@pytest.mark.parametrize(
+    ("work", "expected"),
+    [
+        ((W.RUNNING, W.FAILED), J.RUNNING),
+        ((W.RUNNING, W.PAUSED), J.RUNNING),
+        ((W.PAUSING, W.RESUMING, W.PAUSED), J.PAUSING),
+        ((W.PAUSED, W.RUNNABLE), J.PAUSED),
+        ((W.RUNNABLE, W.FAILED), J.RUNNABLE),
+        ((W.FAILED, W.ABANDONED, W.CANCELLED, W.SUCCEEDED), J.FAILED),
+        ((W.ABANDONED, W.CANCELLED, W.SUCCEEDED), J.ABANDONED),
+        ((W.CANCELLED, W.SUCCEEDED), J.CANCELLED),
+        ((W.SUCCEEDED, W.SUCCEEDED), J.SUCCEEDED),
+    ],
+)
+def test_of_several_work_items_the_first_rule_that_holds_decides(
+    work: tuple[WorkStatus, ...], expected: JobStatus
+) -> None:
+    """A failed frame does not stop the others."""
+    assert status_of(*work) is expected
+
+
+@pytest.mark.parametrize(
+    ("work", "has_run", "expected"),
+    [
+        ((), False, J.QUEUED),
+        ((W.QUEUED,), False, J.QUEUED),
+        ((W.RUNNABLE,), False, J.QUEUED),
+        ((W.QUEUED,), True, J.QUEUED),
+        ((W.RUNNING,), True, J.RUNNING),
+        ((W.SUCCEEDED,), True, J.RUNNING),
+        ((W.FAILED,), True, J.RUNNING),
+    ],
+)
+def test_a_job_with_unfinished_children_waits_for_them(
+    work: tuple[WorkStatus, ...], has_run: bool, expected: JobStatus
+) -> None:
+    """A command that ended while children it added still live leaves its job running (9.8)."""
+    assert status_of(*work, has_run=has_run, unfinished=1) is expected
+
+
+@pytest.mark.parametrize(
+    ("work", "expected"),
+    [((), J.FAILED), ((W.FAILED,), J.FAILED), ((W.SUCCEEDED,), J.FAILED), ((W.RUNNING,), J.RUNNING)],
+)
+def test_a_failed_child_fails_a_job_that_has_nothing_left_to_do(
+    work: tuple[WorkStatus, ...], expected: JobStatus
+) -> None:
+    assert status_of(*work, failed=1) is expected
+
+
+@pytest.mark.parametrize("unfinished", [0, 1])
+@pytest.mark.parametrize("failed", [0, 1])
+@pytest.mark.parametrize("work", [(), (W.CANCELLED,), (W.SUCCEEDED,), (W.FAILED,), (W.ABANDONED,)])
+def test_a_cancelled_job_is_cancelled_whatever_else_happened(
+    work: tuple[WorkStatus, ...], unfinished: int, failed: int
+) -> None:
+    assert status_of(*work, cancelled=True, unfinished=unfinished, failed=failed) is J.CANCELLED
+
+
+def test_a_cancelled_job_keeps_its_status_until_its_run_is_dead() -> None:
+    """CONTRACT 9.11."""
+    assert status_of(W.RUNNING, cancelled=True) is J.RUNNING
+
+
+def test_no_job_is_finished_while_work_or_children_are_left_and_every_other_is() -> None:
+    """Over every set of statuses two work items can have, with every intent and family."""
+    live = {W.RUNNING, W.PAUSING, W.PAUSED, W.RESUMING}
+    left = {W.QUEUED, W.RUNNABLE, W.BLOCKED}
+    for work in itertools.combinations_with_replacement(WorkStatus, 2):
+        for cancelled, has_run, unfinished, failed in itertools.product((False, True), (False, True), (0, 1), (0, 1)):
+            found = status_of(*work, cancelled=cancelled, has_run=has_run, unfinished=unfinished, failed=failed)
+            open_still = bool(live & {*work}) or (not cancelled and (bool(unfinished) or bool(left & {*work})))
+            assert (found in FINISHED_JOB) is not open_still, (work, cancelled, has_run, unfinished, failed)
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_failed_cancelled_and_abandoned_children_fail_their_parent_alike(status: JobStatus) -> None:
+    assert fails_its_parent(status) is (status in (J.FAILED, J.CANCELLED, J.ABANDONED))
+
+
+@pytest.mark.parametrize(
+    ("status", "has_children", "clients", "shown"),
+    [
+        (J.QUEUED, True, 0, "waiting for resources"),
+        (J.QUEUED, True, 3, "running (3 clients assigned)"),
+        (J.RUNNABLE, False, 0, "waiting for resources"),
+        (J.RUNNING, False, 1, "running"),
+        (J.RUNNING, True, 2, "running (2 clients assigned)"),
+        (J.RUNNING, True, 0, "running"),
+        (J.PAUSED, True, 1, "paused"),
+        (J.SUCCEEDED, True, 0, "succeeded"),
+        (J.ABANDONED, False, 0, "abandoned"),
+    ],
+)
+def test_the_page_shows_hqueues_texts(status: JobStatus, has_children: bool, clients: int, shown: str) -> None:
+    """CONTRACT 3.2."""
+    assert ui_status(status, has_children=has_children, clients=clients) == shown
