@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hqserver.domain.run import RunEnd
 from hqserver.services import assignment, beats, registration, submission
 from hqserver.services.beats import Answer, Beat, Piece
 from hqserver.services.farm import Farm, Policy
@@ -18,7 +19,6 @@ from hqserver.store import clients
 from hqserver.store.database import Database
 from hqserver.store.jobs import count_clients, load, recount_tree
 from hqserver.store.output import OutputFiles
-from hqserver.store.runs import RunEnd
 
 
 class SetClock:

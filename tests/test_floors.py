@@ -16,7 +16,7 @@ FLOORS = {
     "hqserver.domain": (),
     "hqserver.store": ("hqserver.domain",),
     "hqserver.services": ("hqserver.domain", "hqserver.store"),
-    "hqserver.rpc": ("hqserver.domain", "hqserver.store", "hqserver.services"),
+    "hqserver.rpc": ("hqserver.domain", "hqserver.services"),
     "hqserver.http": ("hqserver.domain", "hqserver.services", "hqserver.rpc"),
     "hqserver.clock": (),
     "hqserver.config": ("hqserver.domain", "hqserver.services"),

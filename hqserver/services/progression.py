@@ -6,9 +6,10 @@ Each function is one event. All of it happens on the sheet of a transaction that
 from __future__ import annotations
 
 from hqserver.domain.lifecycle import RunEvent, WorkEvent, advance_run
+from hqserver.domain.run import RunEnd
 from hqserver.domain.status import RunStatus
 from hqserver.store import runs, work
-from hqserver.store.runs import RunEnd, RunRow
+from hqserver.store.runs import RunRow
 
 from .sheet import Sheet
 

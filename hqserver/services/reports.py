@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass, field
 
 from hqserver.domain.lifecycle import InvalidTransition, RunEvent
+from hqserver.domain.run import RunEnd
 from hqserver.domain.status import RunStatus
 from hqserver.store import runs
-from hqserver.store.runs import RunEnd
 
 from .progression import happen
 from .sheet import Sheet

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-from hqserver.domain.errors import BadSpecification, Conflict, NotFound, near_match
+from hqserver.domain.errors import Conflict, NotFound
 from hqserver.domain.family import fails_its_parent, rollup
 from hqserver.domain.job import Tree
-from hqserver.domain.jobspec import PROPERTIES, JobSpec, parse_jobspec, walk
+from hqserver.domain.jobspec import JobSpec, parse_jobspec
 from hqserver.domain.lifecycle import WorkEvent
-from hqserver.domain.requirement import requirement_of
-from hqserver.domain.status import FINISHED_JOB, JobStatus, WorkStatus
+from hqserver.domain.status import JobStatus, WorkStatus
 from hqserver.store import history, jobs, submissions, work
 from hqserver.store.database import Transaction
-from hqserver.store.jobs import JobRow, JobTexts
+from hqserver.store.jobs import JobRow
 
+from .drafts import Draft, children_first, first_lines, make_drafts, note_start, own_tree, place_of, texts_of
 from .farm import Farm
 from .sheet import Sheet
-
-_STORED = {
-    "shell": "shell",
-    "environment": "environment",
-    "progress_pattern": "progressPattern",
-    "properties": "properties",
-}
 
 
 def submit(farm: Farm, jobspec: Any, parent_id: int | None = None, child_ids: Sequence[int] = ()) -> list[int]:
@@ -41,7 +32,7 @@ def submit(farm: Farm, jobspec: Any, parent_id: int | None = None, child_ids: Se
     """
     specs = parse_jobspec(jobspec, refuse_unknown=farm.policy.refuse_unknown_properties)
     key = next((spec.submit_key for spec in specs if spec.submit_key), "")
-    digest = _digest(specs, parent_id, child_ids) if key else ""
+    digest = _digest(jobspec, parent_id, child_ids) if key else ""
 
     def write(transaction: Transaction) -> list[int]:
         if key:
@@ -60,23 +51,10 @@ def submit(farm: Farm, jobspec: Any, parent_id: int | None = None, child_ids: Se
     return farm.database.write(write)
 
 
-def _digest(specs: Sequence[JobSpec], parent_id: int | None, child_ids: Sequence[int]) -> str:
-    return hashlib.sha256(repr((specs, parent_id, list(child_ids))).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A job about to be stored. `children` are drafts; `outside_parents` and `existing`
-    children are jobs of the farm already."""
-
-    spec: JobSpec
-    row: JobRow
-    first_parent: _Draft | None
-    parents: list[_Draft] = field(default_factory=list)
-    children: list[_Draft] = field(default_factory=list)
-    outside_parents: list[int] = field(default_factory=list)
-    existing: list[int] = field(default_factory=list)
-    submitted_by: str = ""
+def _digest(jobspec: Any, parent_id: int | None, child_ids: Sequence[int]) -> str:
+    """What a `submitKey` stands for: the submission as it was sent, so that no later version reads it otherwise."""
+    sent = json.dumps([jobspec, parent_id, list(child_ids)], sort_keys=True, default=str)
+    return hashlib.sha256(sent.encode()).hexdigest()
 
 
 class _Intake:
@@ -90,16 +68,14 @@ class _Intake:
         self.pairs: dict[tuple[int, int], None] = {}
         self.adopting: set[int] = set()
         self.above: dict[int, None] = {}
-        self.requirements: dict[object, int] = {}
-        self.drafts = self._drafts(specs)
+        self.drafts = make_drafts(sheet.connection, specs, sheet.now)
 
     def store(self) -> list[int]:
         """Store everything; the ids."""
-        self._refuse_known_uuids()
         self._link()
-        for draft in self._children_first():
+        for draft in children_first(self.drafts):
             self._set_status(draft)
-        texts = [(draft.row, self._texts(draft)) for draft in self.drafts]
+        texts = [(draft.row, texts_of(draft)) for draft in self.drafts]
         jobs.insert(self.connection, texts)
         jobs.link(self.connection, self.pairs)
         work.insert(
@@ -111,65 +87,9 @@ class _Intake:
                 if count
             ],
         )
-        history.append(self.connection, [entry for draft in self.drafts for entry in self._first_lines(draft)])
+        history.append(self.connection, [entry for draft in self.drafts for entry in first_lines(draft)])
         self._count_in_ancestors()
         return [draft.row.id for draft in self.drafts]
-
-    # Drafts ------------------------------------------------------------------------------------------------------
-
-    def _drafts(self, specs: Sequence[JobSpec]) -> list[_Draft]:
-        first = jobs.next_id(self.connection)
-        drafts: list[_Draft] = []
-        by_spec: dict[int, _Draft] = {}
-        by_stub: dict[str, _Draft] = {}
-        for number, (spec, nested_in) in enumerate(walk(specs)):
-            parent = by_spec.get(id(nested_in))
-            draft = _Draft(spec, self._row(spec, first + number), parent)
-            by_spec[id(spec)] = draft
-            if spec.stub_id:
-                by_stub[spec.stub_id] = draft
-            if parent is not None:
-                draft.parents.append(parent)
-                parent.children.append(draft)
-            drafts.append(draft)
-        for draft in drafts:
-            for stub in draft.spec.child_stub_ids:
-                child = by_stub[stub]
-                if draft not in child.parents:
-                    child.parents.append(draft)
-                    draft.children.append(child)
-                    child.first_parent = child.first_parent or draft
-        return drafts
-
-    def _row(self, spec: JobSpec, job_id: int) -> JobRow:
-        requirement = requirement_of(spec.command, spec.cpus)
-        known = self.requirements.get(requirement)
-        if known is None:
-            known = self.requirements[requirement] = jobs.requirement_id(self.connection, requirement.key())
-        return JobRow(
-            id=job_id,
-            root_id=job_id,
-            requirement_id=known,
-            name=spec.name,
-            priority=spec.priority or 0,
-            cpus=spec.cpus,
-            tries=spec.tries,
-            queued_at=self.sheet.now,
-            updated_at=self.sheet.now,
-        )
-
-    def _refuse_known_uuids(self) -> None:
-        seen: set[str] = set()
-        for draft in self.drafts:
-            if not draft.spec.uuid:
-                continue
-            place = _at(draft.spec, "uuid")
-            if draft.spec.uuid in seen:
-                raise BadSpecification(f"{place} {draft.spec.uuid!r} names two specifications")
-            seen.add(draft.spec.uuid)
-            known = jobs.with_uuid(self.connection, draft.spec.uuid)
-            if known is not None:
-                raise Conflict(f"{place} {draft.spec.uuid!r} is that of job {known}")
 
     # Links -------------------------------------------------------------------------------------------------------
 
@@ -189,7 +109,7 @@ class _Intake:
                 self._adopt(draft, child_id)
         if self.adopting and self.above:
             self._refuse_cycles()
-        for draft in self._parents_first():
+        for draft in reversed(children_first(self.drafts)):
             self._inherit(draft)
 
     def _pair(self, parent: JobRow, child: JobRow) -> None:
@@ -198,9 +118,9 @@ class _Intake:
             parent.children += 1
             child.parents += 1
 
-    def _adopt_into(self, parent_id: int, draft: _Draft) -> None:
+    def _adopt_into(self, parent_id: int, draft: Draft) -> None:
         parent = self.sheet.find(parent_id)
-        place = "parent_id" if parent_id == self.parent_id else _at(draft.spec, "parentIds")
+        place = "parent_id" if parent_id == self.parent_id else place_of(draft.spec, "parentIds")
         if parent is None:
             raise NotFound(f"{place}: there is no job {parent_id}")
         if parent.finished or parent.cancelled:
@@ -214,20 +134,20 @@ class _Intake:
         self.sheet.move_waiting_work(parent, WorkStatus.RUNNABLE, WorkEvent.CHILD_ADDED, f"got child {draft.row.id}")
         self.sheet.unsettle(parent_id, f"got child {draft.row.id}")
 
-    def _adopt(self, draft: _Draft, child_id: int) -> None:
+    def _adopt(self, draft: Draft, child_id: int) -> None:
         child = self.sheet.find(child_id)
         if child is None:
-            place = "child_ids" if child_id in self.child_ids else _at(draft.spec, "childrenIds")
+            place = "child_ids" if child_id in self.child_ids else place_of(draft.spec, "childrenIds")
             raise NotFound(f"{place}: there is no job {child_id}")
         self.adopting.add(child_id)
         self._pair(draft.row, child)
         draft.row.children_unfinished += not child.finished
         draft.row.children_failed += fails_its_parent(child.status)
-        _started(draft.row, child)
+        note_start(draft.row, child)
 
     def _refuse_cycles(self) -> None:
         """An adopted job must not stand above a job of the farm that becomes its ancestor."""
-        hung: dict[int, list[_Draft]] = {}
+        hung: dict[int, list[Draft]] = {}
         for draft in self.drafts:
             for parent_id in draft.outside_parents:
                 for each in self.adopting & {parent_id, *self.sheet.ancestors(parent_id)}:
@@ -246,7 +166,7 @@ class _Intake:
                 for child_id in draft.existing:
                     waiting += hung.get(child_id, ())
 
-    def _inherit(self, draft: _Draft) -> None:
+    def _inherit(self, draft: Draft) -> None:
         """Root, priority and submittedBy come from the first parent (CONTRACT 9.8)."""
         row, spec = draft.row, draft.spec
         draft.submitted_by = spec.submitted_by or ""
@@ -263,34 +183,15 @@ class _Intake:
         row.priority = priority if spec.priority is None else spec.priority
         draft.submitted_by = draft.submitted_by or submitted_by
 
-    def _parents_first(self) -> list[_Draft]:
-        """The drafts so that each stands behind its parents: what is nested has, stubs may point anywhere."""
-        return list(reversed(self._children_first()))
-
-    def _children_first(self) -> list[_Draft]:
-        ordered: list[_Draft] = []
-        waiting = {id(draft): len(draft.children) for draft in self.drafts}
-        ready = [draft for draft in self.drafts if not draft.children]
-        while ready:
-            draft = ready.pop()
-            ordered.append(draft)
-            for parent in draft.parents:
-                waiting[id(parent)] -= 1
-                if not waiting[id(parent)]:
-                    ready.append(parent)
-        if len(ordered) < len(self.drafts):
-            raise BadSpecification("the children of this submission form a circle")
-        return ordered
-
     # Statuses and counters -----------------------------------------------------------------------------------------
 
-    def _set_status(self, draft: _Draft) -> None:
+    def _set_status(self, draft: Draft) -> None:
         """Where the job stands from its first moment; its children have their statuses already."""
         row = draft.row
         for child in draft.children:
             row.children_unfinished += not child.row.finished
             row.children_failed += fails_its_parent(child.row.status)
-            _started(row, child.row)
+            note_start(row, child.row)
         if draft.spec.command:
             waiting = WorkStatus.RUNNABLE
             if row.children_unfinished:
@@ -315,7 +216,7 @@ class _Intake:
                 parent = self.sheet.job(parent_id)
                 parent.children_unfinished -= 1
                 parent.children_failed += fails_its_parent(row.status)
-        row.tree = _own_tree(row)
+        row.tree = own_tree(row)
         # Below a draft with one parent each job hangs once; anything else is recounted once it is stored.
         for child in draft.children:
             row.tree.add(child.row.tree)
@@ -335,7 +236,7 @@ class _Intake:
             return
         total = Tree()
         for draft in self.drafts:
-            total.add(_own_tree(draft.row))
+            total.add(own_tree(draft.row))
         (parent_id,) = self.above
         for each in (parent_id, *self.sheet.ancestors(parent_id)):
             self.sheet.job(each).tree.add(total)
@@ -349,50 +250,3 @@ class _Intake:
             row = self.sheet.job(job_id)
             row.tree = jobs.recount_tree(self.connection, job_id)
             row.tree_clients = jobs.recount_presence(self.connection, job_id)
-
-    # Rows --------------------------------------------------------------------------------------------------------
-
-    def _texts(self, draft: _Draft) -> JobTexts:
-        spec = draft.spec
-        stored: dict[str, object] = {
-            name: value for attribute, name in _STORED.items() if (value := getattr(spec, attribute))
-        }
-        if spec.unknown:
-            stored["unknown"] = spec.unknown
-        return JobTexts(
-            uuid=spec.uuid or str(uuid.uuid4()),
-            description=spec.description,
-            command=json.dumps(spec.command),
-            submitted_by=draft.submitted_by,
-            specification=json.dumps(stored, default=str) if stored else "{}",
-        )
-
-    def _first_lines(self, draft: _Draft) -> Iterable[history.Entry]:
-        row = draft.row
-        for name in draft.spec.unknown:
-            hint = near_match(name, PROPERTIES)
-            message = f"no such property of a job: {name}{hint}"
-            yield history.Entry(row.id, self.sheet.now, "unknown property", row.status, message)
-        yield history.Entry(row.id, self.sheet.now, "submitted", row.status)
-
-
-def _started(parent: JobRow, child: JobRow) -> None:
-    """A job has started once a descendant has (CONTRACT 1.3, startTime)."""
-    if child.started_at is not None and (parent.started_at is None or child.started_at < parent.started_at):
-        parent.started_at = child.started_at
-
-
-def _own_tree(row: JobRow) -> Tree:
-    finished = row.status in FINISHED_JOB
-    items = sum(row.work.values())
-    return Tree(
-        jobs=1,
-        jobs_finished=int(finished),
-        jobs_failed=int(fails_its_parent(row.status)),
-        work=items,
-        work_ended=row.work[WorkStatus.FAILED],
-    )
-
-
-def _at(spec: JobSpec, key: str) -> str:
-    return f"{spec.place}.{key}" if spec.place else key

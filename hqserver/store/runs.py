@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hqserver.domain.run import RunEnd
 from hqserver.domain.status import LIVE_RUN, RunStatus
 
 from .schema import words
@@ -28,20 +29,6 @@ class RunRow:
     started_at: float | None
     ended_at: float | None
     unconfirmed: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnd:
-    """What is stored of how a run ended."""
-
-    exit_code: int | None = None
-    signal: int | None = None
-    reason: str = ""
-    log_size: int | None = None
-    log_hash: str = ""
-    log_truncated: bool = False
-    cpu_seconds: float | None = None
-    max_memory: int | None = None
 
 
 def _row(values: tuple[object, ...]) -> RunRow:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from hqserver.domain.errors import BadParameters
+from hqserver.domain.run import RunEnd
 from hqserver.rpc.method import Caller, rpc
 from hqserver.services import beats, registration
 from hqserver.services.beats import Beat, Piece
 from hqserver.services.farm import Farm
 from hqserver.services.registration import Identity
 from hqserver.services.reports import ENDED, REFUSED, STARTED, Report
-from hqserver.store.runs import RunEnd
 
 _Kind = TypeVar("_Kind")
 _PROTOCOL = 1

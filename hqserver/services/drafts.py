@@ -1,0 +1,172 @@
+"""Jobs about to be stored: drafts made from specifications, in the order of their ids and linked to each other."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hqserver.domain.errors import BadSpecification, Conflict, near_match
+from hqserver.domain.family import fails_its_parent
+from hqserver.domain.job import Tree
+from hqserver.domain.jobspec import PROPERTIES, JobSpec, walk
+from hqserver.domain.requirement import Requirement, requirement_of
+from hqserver.domain.status import FINISHED_JOB, WorkStatus
+from hqserver.store import history, jobs
+from hqserver.store.jobs import JobRow, JobTexts
+
+_STORED = {
+    "shell": "shell",
+    "environment": "environment",
+    "progress_pattern": "progressPattern",
+    "properties": "properties",
+}
+
+
+@dataclass(slots=True)
+class Draft:
+    """A job about to be stored. `children` are drafts; `outside_parents` and `existing`
+    children are jobs of the farm already."""
+
+    spec: JobSpec
+    row: JobRow
+    first_parent: Draft | None
+    parents: list[Draft] = field(default_factory=list)
+    children: list[Draft] = field(default_factory=list)
+    outside_parents: list[int] = field(default_factory=list)
+    existing: list[int] = field(default_factory=list)
+    submitted_by: str = ""
+
+
+def make_drafts(connection: sqlite3.Connection, specs: Sequence[JobSpec], now: float) -> list[Draft]:
+    """A draft for each specification, in the order of their ids, linked to each other (CONTRACT 9.6).
+
+    `now` is the time of their submission. Raises `BadSpecification` and `Conflict` for a `uuid` that is taken.
+    """
+    first = jobs.next_id(connection)
+    requirement_ids = _requirement_ids(connection, specs)
+    drafts: list[Draft] = []
+    by_spec: dict[int, Draft] = {}
+    by_stub: dict[str, Draft] = {}
+    for number, (spec, nested_in) in enumerate(walk(specs)):
+        parent = by_spec.get(id(nested_in))
+        draft = Draft(spec, _row(spec, first + number, requirement_ids, now), parent)
+        by_spec[id(spec)] = draft
+        if spec.stub_id:
+            by_stub[spec.stub_id] = draft
+        if parent is not None:
+            draft.parents.append(parent)
+            parent.children.append(draft)
+        drafts.append(draft)
+    for draft in drafts:
+        for stub in draft.spec.child_stub_ids:
+            child = by_stub[stub]
+            if draft not in child.parents:
+                child.parents.append(draft)
+                draft.children.append(child)
+                child.first_parent = child.first_parent or draft
+    _refuse_known_uuids(connection, drafts)
+    return drafts
+
+
+def _requirement_ids(connection: sqlite3.Connection, specs: Sequence[JobSpec]) -> dict[Requirement, int]:
+    wanted = {requirement_of(spec.command, spec.cpus) for spec, _ in walk(specs)}
+    return {requirement: jobs.requirement_id(connection, requirement.key()) for requirement in wanted}
+
+
+def _row(spec: JobSpec, job_id: int, requirement_ids: Mapping[Requirement, int], now: float) -> JobRow:
+    return JobRow(
+        id=job_id,
+        root_id=job_id,
+        requirement_id=requirement_ids[requirement_of(spec.command, spec.cpus)],
+        name=spec.name,
+        priority=spec.priority or 0,
+        cpus=spec.cpus,
+        tries=spec.tries,
+        queued_at=now,
+        updated_at=now,
+    )
+
+
+def _refuse_known_uuids(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> None:
+    seen: set[str] = set()
+    for draft in drafts:
+        if not draft.spec.uuid:
+            continue
+        place = place_of(draft.spec, "uuid")
+        if draft.spec.uuid in seen:
+            raise BadSpecification(f"{place} {draft.spec.uuid!r} names two specifications")
+        seen.add(draft.spec.uuid)
+        known = jobs.with_uuid(connection, draft.spec.uuid)
+        if known is not None:
+            raise Conflict(f"{place} {draft.spec.uuid!r} is that of job {known}")
+
+
+def children_first(drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts so that each stands behind its children, wherever stubs point. Raises `BadSpecification`."""
+    ordered: list[Draft] = []
+    waiting = {id(draft): len(draft.children) for draft in drafts}
+    ready = [draft for draft in drafts if not draft.children]
+    while ready:
+        draft = ready.pop()
+        ordered.append(draft)
+        for parent in draft.parents:
+            waiting[id(parent)] -= 1
+            if not waiting[id(parent)]:
+                ready.append(parent)
+    if len(ordered) < len(drafts):
+        raise BadSpecification("the children of this submission form a circle")
+    return ordered
+
+
+def texts_of(draft: Draft) -> JobTexts:
+    """What is stored with the job and never read to schedule it."""
+    spec = draft.spec
+    stored: dict[str, object] = {
+        name: value for attribute, name in _STORED.items() if (value := getattr(spec, attribute))
+    }
+    if spec.unknown:
+        stored["unknown"] = spec.unknown
+    return JobTexts(
+        uuid=spec.uuid or str(uuid.uuid4()),
+        description=spec.description,
+        command=json.dumps(spec.command),
+        submitted_by=draft.submitted_by,
+        specification=json.dumps(stored, default=str) if stored else "{}",
+    )
+
+
+def first_lines(draft: Draft) -> Iterator[history.Entry]:
+    """The lines with which the job's history begins (CONTRACT 9.5: unknown properties are named first)."""
+    row = draft.row
+    for name in draft.spec.unknown:
+        hint = near_match(name, PROPERTIES)
+        message = f"no such property of a job: {name}{hint}"
+        yield history.Entry(row.id, row.queued_at, "unknown property", row.status, message)
+    yield history.Entry(row.id, row.queued_at, "submitted", row.status)
+
+
+def note_start(parent: JobRow, child: JobRow) -> None:
+    """A job has started once a descendant has (CONTRACT 1.3, startTime)."""
+    if child.started_at is not None and (parent.started_at is None or child.started_at < parent.started_at):
+        parent.started_at = child.started_at
+
+
+def own_tree(row: JobRow) -> Tree:
+    """What the new job adds to the counters of its tree."""
+    finished = row.status in FINISHED_JOB
+    items = sum(row.work.values())
+    return Tree(
+        jobs=1,
+        jobs_finished=int(finished),
+        jobs_failed=int(fails_its_parent(row.status)),
+        work=items,
+        work_ended=row.work[WorkStatus.FAILED],
+    )
+
+
+def place_of(spec: JobSpec, key: str) -> str:
+    """Where a property stands in what was submitted: `children[3].uuid`."""
+    return f"{spec.place}.{key}" if spec.place else key
