@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hqserver.domain.progress import DEFAULT_PATTERNS, check_pattern
 from hqserver.domain.settings import Setting, SettingError, Value, resolve
 from hqserver.services.farm import Policy
 
@@ -85,6 +86,12 @@ SETTINGS: tuple[Setting, ...] = (
         maximum=100000,
     ),
     Setting(
+        "hqserver.progressPatterns",
+        "",
+        "Further patterns of progress in output, one a line below the key: regular expressions with one group, "
+        "a percentage, or two, n of m.",
+    ),
+    Setting(
         "hqserver.sharedNetwork.mount.linux",
         "/mnt/hq",
         "Where Linux clients see the shared folder: their $HQROOT.",
@@ -142,6 +149,12 @@ def _checked(values: Mapping[str, Value], environ: Mapping[str, str]) -> ServerC
     data = Path(str(values["data"])).expanduser() if values["data"] else _default_data(environ)
     active_seconds = 60.0 * float(values["hqserver.activeTimeout"])
     kill_seconds = 60.0 * float(values["hqserver.killTimeout"])
+    patterns = tuple(line.strip() for line in str(values["hqserver.progressPatterns"]).splitlines() if line.strip())
+    for pattern in patterns:
+        try:
+            check_pattern(pattern)
+        except ValueError as problem:
+            raise SettingError(f"hqserver.progressPatterns {problem}, not {pattern!r}") from None
     mounts = {key: str(values[f"hqserver.sharedNetwork.mount.{key}"]) for key in ("linux", "windows", "macosx")}
     return ServerConfig(
         host=str(values["host"]),
@@ -159,6 +172,7 @@ def _checked(values: Mapping[str, Value], environ: Mapping[str, str]) -> ServerC
             max_client_losses=int(values["hqserver.maxClientLosses"]),
             refuse_unknown_properties=values["hqserver.unknownProperties"] == "refuse",
             log_limit_bytes=int(values["hqserver.logLimit"]) * 1024 * 1024,
+            progress_patterns=(*DEFAULT_PATTERNS, *patterns),
             network_root=mounts,
         ),
     )

@@ -11,6 +11,7 @@ import pytest
 
 from hqclient.daemon import config as client_config
 from hqserver import config as server_config
+from hqserver.domain.progress import DEFAULT_PATTERNS
 from hqserver.domain.settings import Setting, SettingError, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,3 +142,15 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: byt
         path.write_bytes(content)
     with pytest.raises(SettingError, match="cannot be read"):
         server_config.load({}, {}, path)
+
+
+def test_patterns_of_progress_are_added_to_the_built_in_ones_a_line_each(tmp_path: Path) -> None:
+    """CONTRACT 9.18: the table is configuration."""
+    file = tmp_path / "hqserver.ini"
+    file.write_text("[main]\nhqserver.progressPatterns =\n    frame (\\d+) of (\\d+)\n    done (\\d+)%%\n")
+    patterns = server_config.load({}, {}, file).policy.progress_patterns
+    assert patterns[-2:] == (r"frame (\d+) of (\d+)", "done (\\d+)%%")
+    assert len(patterns) == len(DEFAULT_PATTERNS) + 2
+    file.write_text("[main]\nhqserver.progressPatterns = no group\n")
+    with pytest.raises(SettingError, match="progressPatterns .*no group"):
+        server_config.load({}, {}, file)
