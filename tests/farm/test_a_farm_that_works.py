@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from live_farm import BIN, LiveFarm, Program, wait_until
 pytestmark = pytest.mark.farm
 
 SEED_SUBMIT = """
-import time
 from xmlrpc.client import ServerProxy
 
 hq_server = ServerProxy({url!r})
@@ -165,15 +163,19 @@ def test_commands_go_on_while_the_server_is_away_and_their_results_are_delivered
 
 
 def test_commands_go_on_while_the_daemon_is_away_and_are_adopted_again(farm_of_one: LiveFarm) -> None:
-    (short, long) = farm_of_one.call(
+    over = farm_of_one.folder / "the short one is over"
+    short, long = farm_of_one.call(
         "newjob",
-        [{"name": "a", "command": "sleep 1; echo short; exit 3"}, {"name": "b", "command": "sleep 3; echo long"}],
+        [
+            {"name": "a", "command": f"sleep 1; echo short; touch '{over}'; exit 3"},
+            {"name": "b", "command": "sleep 3; echo long"},
+        ],
     )
     farm_of_one.wait_for(short, "running")
     wait_until(lambda: farm_of_one.job(long, "commandStartTime"), what="both to run")
     wait_until(lambda: farm_of_one.job(short, "commandStartTime"), what="both to run")
     farm_of_one.clients["alpha"].end(signal.SIGKILL)
-    time.sleep(1.2)  # the shorter one ends while no daemon is there: that is the case that is tried
+    wait_until(over.exists, what="the short command to end while no daemon is there")
     farm_of_one.start_client("alpha")
     farm_of_one.wait_for(short, "failed")
     farm_of_one.wait_for(long, "succeeded")
