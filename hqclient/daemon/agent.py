@@ -24,7 +24,7 @@ from .work import Status, Work
 
 _log = logging.getLogger(__name__)
 
-_NEWS_SECONDS = 1.0
+_NEWS_SECONDS = 0.2
 _FAREWELL_SECONDS = 5.0
 _KILL_SECONDS = 30.0
 
@@ -141,7 +141,7 @@ class Agent:
         await self._finished.wait()
 
     async def _watch_output(self) -> None:
-        """Once a second, while something runs, see whether there is something new to send."""
+        """Look often whether a run has something new to send: the first lines of a command are waited for."""
         while True:
             await asyncio.sleep(_NEWS_SECONDS)
             if self._beats.has_news():

@@ -45,8 +45,8 @@ class Beats:
         self._refusals = 0
 
     def has_news(self) -> bool:
-        """Whether a live run has printed, or come further, since the last beat."""
-        return self._shipping.has_news(self._live_folders())
+        """Whether a live run has printed, or come further, and it is time to say so."""
+        return self._shipping.has_news(self._live_folders(), time.monotonic())
 
     def held_runs(self) -> list[str]:
         """Every run the daemon holds in any form."""

@@ -21,6 +21,7 @@ from .identity import DataFolder, DataFolderError
 from .link import Link
 from .listener import ListenerError
 from .machine import read_machine
+from .session import WrongServer
 from .wiretext import one_line
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data.lock()
         _start_log(data.log)
         return asyncio.run(_serve(config, data))
-    except (DataFolderError, ListenerError) as problem:
+    except (DataFolderError, ListenerError, WrongServer) as problem:
         return _complain(problem, EXIT_CANNOT_START)
     except OSError as problem:
         return _complain(f"the data folder {config.data} cannot be used: {problem}", EXIT_CANNOT_START)

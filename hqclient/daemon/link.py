@@ -29,6 +29,10 @@ class LinkDown(Exception):
     """No usable answer: unreachable, too slow, cut off, or not XML-RPC. The message says which."""
 
 
+class NotAFarm(LinkDown):
+    """What answers at this address is no farm's server: another program, or another page of the same machine."""
+
+
 class ServerFault(Exception):
     """The server's answer is no. `code` is one of CONTRACT 9.1, `sentence` says why."""
 
@@ -208,10 +212,12 @@ def _reason(problem: Exception) -> str:
 def _read(status: int, answer: bytes) -> object:
     if status == 401:
         raise ServerFault(401, "the server does not know this client")
+    if status in (400, 403, 404, 405, 411, 415, 501):
+        raise NotAFarm(f"what answers there is no farm: HTTP {status}")
     if status != 200:
         raise LinkDown(f"the server answered HTTP {status}")
     if b"<!DOCTYPE" in answer[:1024]:
-        raise LinkDown("the answer is not XML-RPC")
+        raise NotAFarm("what answers there does not speak XML-RPC")
     try:
         values, _ = loads(answer, use_builtin_types=True)
     except Fault as fault:
@@ -219,7 +225,7 @@ def _read(status: int, answer: bytes) -> object:
     except Exception:
         # The stdlib's parser raises whatever its parts raise: ExpatError, ValueError, KeyError, IndexError,
         # ...
-        raise LinkDown("the answer is not XML-RPC") from None
+        raise NotAFarm("what answers there does not speak XML-RPC") from None
     if len(values) != 1:
-        raise LinkDown("the answer is not XML-RPC")
+        raise NotAFarm("what answers there does not speak XML-RPC")
     return values[0]

@@ -15,18 +15,22 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from .identity import Identity, IdentityFile
-from .link import LinkDown, ServerFault, Transport
+from .link import LinkDown, NotAFarm, ServerFault, Transport
 from .protocol import Answer, ProtocolError, Registration, read_answer, read_registration
 
 _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
 _NAME_TAKEN_SECONDS = 60.0
-_UNKNOWN, _CONFLICT = 401, 409
+_UNKNOWN, _CONFLICT, _NO_SUCH_METHOD = 401, 409, -32601
 
 
 class DuplicateClient(Exception):
     """Another daemon with this one's secret is alive, and it was first (PROMISES 2.4)."""
+
+
+class WrongServer(Exception):
+    """At the first contact something answered at the server's address that is no farm's server."""
 
 
 class BeatSource(Protocol):
@@ -97,7 +101,8 @@ class Session:
         self._hurried.set()
 
     async def run(self) -> None:
-        """Register, beat, and register again whenever the server asks for it. Raises `DuplicateClient`."""
+        """Register, beat, and register again whenever the server asks for it. Raises `DuplicateClient`
+        and `WrongServer`."""
         while True:
             await self._register()
             while await self._beat():
@@ -113,9 +118,19 @@ class Session:
                 self._take_registration(read_registration(value))
                 return
             except ServerFault as fault:
+                if fault.code == _NO_SUCH_METHOD:
+                    self._doubt_server(fault)
                 await self._face_refusal(fault)
+            except NotAFarm as problem:
+                self._doubt_server(problem)
+                await self._face_silence(problem)
             except (LinkDown, ProtocolError) as problem:
                 await self._face_silence(problem)
+
+    def _doubt_server(self, problem: Exception) -> None:
+        """A server that once gave this client its secret will be back; one that never did has a wrong address."""
+        if self._identity is None:
+            raise WrongServer(f"there is no farm's server at {self._server}: {problem}") from None
 
     def _take_registration(self, registration: Registration) -> None:
         if registration.secret:

@@ -58,9 +58,9 @@ class Shipping:
             for run in [run for run in known if run not in held]:
                 del known[run]
 
-    def has_news(self, live: Mapping[str, LogSource]) -> bool:
-        """Whether a live run has output or progress that the server does not know."""
-        return any(
+    def has_news(self, live: Mapping[str, LogSource], now: float) -> bool:
+        """Whether a live run has output or progress that the server does not know and that may go now."""
+        return now - self._live_at >= LIVE_SECONDS and any(
             source.log_size() > self._offsets.get(run, 0) or source.progress() != self._progress.get(run, 0.0)
             for run, source in live.items()
         )
@@ -80,14 +80,15 @@ class Shipping:
             else:
                 waiting[run] = (source, size)
         if now - self._live_at >= LIVE_SECONDS:
-            self._live_at = now
             for run, source in live.items():
                 size = source.log_size()
                 if size > self._offsets.get(run, 0):
                     waiting[run] = (source, size)
+                    self._live_at = now
                 progress = source.progress()
                 if progress != self._progress.get(run, 0.0):
                     shipment.progress[run] = progress
+                    self._live_at = now
         room = BEAT_LIMIT
         for left, (run, (source, size)) in zip(range(len(waiting), 0, -1), waiting.items(), strict=True):
             offset = self._offsets.get(run, 0)

@@ -89,12 +89,21 @@ def test_live_output_and_progress_go_at_most_once_a_second() -> None:
     first = shipping.next_shipment({}, {"a": log}, 10.0)
     assert ([piece.data for piece in first.pieces], first.progress) == ([b"one"], {"a": 0.25})
     shipping.answered(first, accepted(first))
-    assert not shipping.has_news({"a": log})
+    assert not shipping.has_news({"a": log}, 10.0 + LIVE_SECONDS)
     log.content, log.told = b"one two", 0.5
-    assert shipping.has_news({"a": log})
+    assert not shipping.has_news({"a": log}, 10.0 + LIVE_SECONDS / 2)
+    assert shipping.has_news({"a": log}, 10.0 + LIVE_SECONDS)
     assert shipping.next_shipment({}, {"a": log}, 10.0 + LIVE_SECONDS / 2) == Shipment()
     second = shipping.next_shipment({}, {"a": log}, 10.0 + LIVE_SECONDS)
     assert ([piece.data for piece in second.pieces], second.progress) == ([b" two"], {"a": 0.5})
+
+
+def test_the_first_lines_need_not_wait_for_a_second_in_which_nothing_was_sent() -> None:
+    shipping, log = Shipping(), Log(b"")
+    assert shipping.next_shipment({}, {"a": log}, 10.0) == Shipment()
+    log.content = b"first"
+    assert shipping.has_news({"a": log}, 10.1)
+    assert [piece.data for piece in shipping.next_shipment({}, {"a": log}, 10.1).pieces] == [b"first"]
 
 
 def test_a_log_cut_by_a_crash_is_complete_with_what_is_there() -> None:
@@ -110,4 +119,4 @@ def test_runs_that_are_not_held_are_forgotten() -> None:
     shipment = shipping.next_shipment({"a": (log, 4)}, {}, 0.0)
     shipping.answered(shipment, accepted(shipment))
     shipping.keep_only({})
-    assert shipping.has_news({"a": log})
+    assert shipping.has_news({"a": log}, LIVE_SECONDS)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socketserver
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -245,6 +248,11 @@ def test_a_clients_mistakes_are_one_sentence_each(live: LiveFarm, tmp_path: Path
         assert len(program.lines) == 1, program.lines
         return program.lines[0]
 
+    with socketserver.TCPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{other.server_address[1]}"
+        assert "no farm" in refused("--server", address, "--port", "0", "--data", str(tmp_path / "wrong"))
+        other.shutdown()
     assert "http" in refused("--server", "ftp://nowhere", "--data", str(tmp_path / "c"))
     (tmp_path / "file").write_text("not a folder")
     assert "file" in refused("--server", live.url, "--data", str(tmp_path / "file" / "below"))
