@@ -152,5 +152,5 @@ def test_patterns_of_progress_are_added_to_the_built_in_ones_a_line_each(tmp_pat
     assert patterns[-2:] == (r"frame (\d+) of (\d+)", "done (\\d+)%%")
     assert len(patterns) == len(DEFAULT_PATTERNS) + 2
     file.write_text("[main]\nhqserver.progressPatterns = no group\n")
-    with pytest.raises(SettingError, match="progressPatterns .*no group"):
+    with pytest.raises(SettingError, match=r"progressPatterns .*no group"):
         server_config.load({}, {}, file)

@@ -54,7 +54,9 @@ def parse_jobspec(document: Any, *, refuse_unknown: bool) -> list[JobSpec]:
     if isinstance(document, str):
         try:
             document = json.loads(document)
-        except (ValueError, RecursionError) as problem:
+        except RecursionError:
+            raise BadSpecification("jobspec is JSON that is nested too deep") from None
+        except ValueError as problem:
             raise BadSpecification(f"jobspec is text but not JSON: {problem}") from None
     several = isinstance(document, list | tuple)
     documents: Sequence[Any] = document if several else [document]
@@ -71,11 +73,11 @@ def parse_jobspec(document: Any, *, refuse_unknown: bool) -> list[JobSpec]:
 
 
 def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: list[int]) -> JobSpec:
-    what = f"jobspec{place}" if place.startswith("[") else place or "jobspec"
+    what = place or "jobspec"
     if not isinstance(document, Mapping):
         raise BadSpecification(f"{what} must be a dictionary, not {_shown(document)}")
     if depth > DEEPEST_NESTING:
-        raise BadSpecification(f"{what}: children are nested more than {DEEPEST_NESTING} deep")
+        raise BadSpecification(f"{what[:60]}...: children are nested more than {DEEPEST_NESTING} deep")
     count[0] += 1
     if count[0] > MOST_JOBS_A_CALL:
         raise TooLarge(f"jobspec holds more than {MOST_JOBS_A_CALL} jobs")

@@ -109,7 +109,7 @@ def _command(value: Any) -> Command:
     for platform, text in value.items():
         key = "macosx" if platform == "macos" else platform
         if key not in PLATFORM_KEYS:
-            raise Wrong(f"must have only the keys {', '.join(PLATFORM_KEYS)}, not {platform!r}")
+            raise Wrong(f"has the key {platform!r} but may only have {', '.join(PLATFORM_KEYS)}")
         if _text(text).strip():
             found[key] = _text(text)
     return found or ""

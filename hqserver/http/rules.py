@@ -53,7 +53,7 @@ class AllowedHosts:
             return
         name = _host_name(host)
         if not (name in self._names or name == local_address or is_loopback(name)):
-            raise Refusal(421, f"this server is not {host[:100]!r}; hqserver.allowedHosts can add the name")
+            raise Refusal(421, f"this server is not {host[:100]!r}")
 
 
 @lru_cache(maxsize=256)

@@ -20,9 +20,10 @@ def claim(sheet: Sheet, item: work.WorkRow, run: RunRow, client_label: str) -> N
     if lost is not None:
         lost.unconfirmed = 1  # it may be alive where nobody hears it: its client is told to end it, first of all
         happen(sheet, lost, RunEvent.TAKEN_OVER, RunEnd(reason=f"given to {client_label}"))
+        sheet.note(item.job_id, "taken over", f"given to {client_label}", run.client_id)
     runs.insert(sheet.connection, run)
     sheet.run_began(run.job_id, run.client_id)
-    sheet.move_work(item, WorkEvent.CLAIMED, f"assigned to {client_label}")
+    sheet.move_work(item, WorkEvent.CLAIMED, f"assigned to {client_label}", client_id=run.client_id)
 
 
 def happen(sheet: Sheet, run: RunRow, event: RunEvent, end: RunEnd | None = None, *, reason: str = "") -> bool:
@@ -62,11 +63,16 @@ def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str) -> None
         row = sheet.job(run.job_id)
         row.tries = max(row.tries - 1, 0)
         event = WorkEvent.TRY_FAILED
-        sheet.note(run.job_id, "rescheduled", f"{reason}; {item.tries} tries left", run.client_id)
+        sheet.note(
+            run.job_id,
+            "rescheduled",
+            f"{reason}; {item.tries} {'try' if item.tries == 1 else 'tries'} left",
+            run.client_id,
+        )
     seconds = None
     if run.started_at is not None and run.ended_at is not None:
         seconds = max(run.ended_at - run.started_at, 0.0)
-    sheet.move_work(item, event, reason, seconds=seconds)
+    sheet.move_work(item, event, reason, client_id=run.client_id, seconds=seconds)
     if event is WorkEvent.RUN_RETURNED and sheet.job(run.job_id).cancelled:
         sheet.move_work(item, WorkEvent.CANCEL, reason)
 

@@ -155,11 +155,11 @@ def _reconcile(
             if run.status is RunStatus.LOST:
                 # Only the secret that is gone could report it: it counts as a loss and never comes back.
                 happen(sheet, run, RunEvent.DIED, reason=f"{now.label} was installed anew")
-    if proven:
-        for run in runs.unconfirmed_of_client(sheet.connection, now.id):
-            if run.id not in held:
-                runs.confirm(sheet.connection, run.id)
-                sheet.note(run.job_id, "kill confirmed", f"nothing is left on {now.label}", now.id)
+    for run in runs.unconfirmed_of_client(sheet.connection, now.id):
+        owned.add(run.id)  # held, it is ordered to be killed, so that the daemon reports when that is done
+        if proven and run.id not in held:
+            runs.confirm(sheet.connection, run.id)
+            sheet.note(run.job_id, "kill confirmed", f"nothing is left on {now.label}", now.id)
     return sorted(held - owned)
 
 

@@ -27,7 +27,7 @@ class Sheet:
         self.connection: sqlite3.Connection = transaction.connection
         self.now = now
         self._rows: dict[int, jobs.JobRow] = {}
-        self._unsettled: dict[int, str] = {}
+        self._unsettled: dict[int, tuple[str, int | None]] = {}
         self._tree_changes: dict[int, Tree] = {}
         self._presence: dict[tuple[int, int], int] = {}
         self._ancestors: dict[int, tuple[int, ...]] = {}
@@ -70,9 +70,12 @@ class Sheet:
         """A line of the job's history that is no change of its status."""
         self._history.append(history.Entry(job_id, self.now, event, self.job(job_id).status, message, client_id))
 
-    def unsettle(self, job_id: int, reason: str) -> None:
-        """The job's status may have changed: work it out when the transaction settles. `reason` goes to history."""
-        self._unsettled.setdefault(job_id, reason)
+    def unsettle(self, job_id: int, reason: str, client_id: int | None = None) -> None:
+        """The job's status may have changed: work it out when the transaction settles.
+
+        `reason`, and the client on which it lies, go to history.
+        """
+        self._unsettled.setdefault(job_id, (reason, client_id))
 
     # Work items ------------------------------------------------------------------------------------------------
 
@@ -82,11 +85,12 @@ class Sheet:
         event: WorkEvent,
         reason: str,
         *,
+        client_id: int | None = None,
         seconds: float | None = None,
         claimable: bool = False,
     ) -> None:
-        """Move one work item. `seconds`: run time of one that succeeded. `claimable`: its client is lost, so another
-        may have it."""
+        """Move one work item. `client_id`: the client on which `reason` lies. `seconds`: run time of one that
+        succeeded. `claimable`: its client is lost, so another may have it."""
         was, now = item.status, advance_work(item.status, event)
         row = self.job(item.job_id)
         row.work[was] -= 1
@@ -113,7 +117,7 @@ class Sheet:
             change.durations_ms += duration_ms
             change.work_timed += 1
         work.save(self.connection, item, duration_ms)
-        self.unsettle(item.job_id, reason)
+        self.unsettle(item.job_id, reason, client_id)
 
     def offer_again(self, item: work.WorkRow, claimable: bool) -> None:
         """Whether dispatch may give running work to another client, because the one that has it is lost."""
@@ -177,7 +181,7 @@ class Sheet:
     def settle(self) -> None:
         """Work out the statuses that may have changed and push what follows to the parents, until it is quiet."""
         while self._unsettled:
-            job_id, reason = next(iter(self._unsettled.items()))
+            job_id, (reason, client_id) = next(iter(self._unsettled.items()))
             del self._unsettled[job_id]
             row = self.job(job_id)
             self._release_work(row)
@@ -189,7 +193,8 @@ class Sheet:
                 children_failed=row.children_failed,
             )
             if status is not row.status:
-                self._set_status(row, status, _because_of_children(row, status) or reason)
+                because = _because_of_children(row, status)
+                self._set_status(row, status, because or reason, None if because else client_id)
 
     def _release_work(self, row: jobs.JobRow) -> None:
         """Work waits while a child lives; children that ended let it go, or fail it (CONTRACT 2.2)."""
@@ -203,7 +208,7 @@ class Sheet:
         else:
             self.move_waiting_work(row, WorkStatus.QUEUED, WorkEvent.CHILDREN_SUCCEEDED, "all children succeeded")
 
-    def _set_status(self, row: jobs.JobRow, status: JobStatus, reason: str) -> None:
+    def _set_status(self, row: jobs.JobRow, status: JobStatus, reason: str, client_id: int | None) -> None:
         was, row.status = row.status, status
         row.updated_at = self.now
         finished = status in FINISHED_JOB
@@ -211,7 +216,7 @@ class Sheet:
             row.runnable_at = self.now
         row.ended_at = self.now if finished else None
         row.outcome = "" if status is not JobStatus.SUCCEEDED else "exit" if sum(row.work.values()) else "empty"
-        self._history.append(history.Entry(row.id, self.now, "status", status, reason))
+        self._history.append(history.Entry(row.id, self.now, "status", status, reason, client_id))
         ended = finished - (was in FINISHED_JOB)
         failed = fails_its_parent(status) - fails_its_parent(was)
         change = self._tree_change(row.id)

@@ -92,7 +92,7 @@ class Watch:
             return "is disabled"
         if not presence.heard:
             return "has not been heard of since the server started"
-        if presence.silence(monotonic) > self._suspect_seconds:
+        if presence.lost or presence.silence(monotonic) > self._suspect_seconds:
             return f"has been silent for {presence.silence(monotonic):.0f} s"
         if not presence.accepting:
             return "takes no new work (it is draining or its disk is nearly full)"

@@ -39,7 +39,10 @@ def test_a_specification_is_a_dictionary_a_list_of_them_or_their_json(document: 
 
 @pytest.mark.parametrize("text", ["", "{", "name", '{"name": "x"', "[" * 100_000, '{"name": ' + "[" * 100_000])
 def test_a_text_that_is_not_json_is_refused(text: str) -> None:
-    assert refusal(text).startswith("jobspec is text but not JSON: ")
+    sentence = refusal(text)
+    assert (
+        sentence.startswith("jobspec is text but not JSON: ") or sentence == "jobspec is JSON that is nested too deep"
+    )
 
 
 @pytest.mark.parametrize("document", [None, 5, 5.5, True, "5", '"name"', "null", [5], ["name"], [[]]])
@@ -54,7 +57,7 @@ def test_an_empty_list_is_refused(document: Any) -> None:
 
 def test_a_job_needs_a_name() -> None:
     assert refusal({}) == "jobspec has no 'name'"
-    assert refusal([{"name": "x"}, {"command": "y"}]) == "jobspec[1] has no 'name'"
+    assert refusal([{"name": "x"}, {"command": "y"}]) == "[1] has no 'name'"
     assert refusal({"name": "x", "children": [{"name": "y", "children": [{}]}]}) == (
         "children[0].children[0] has no 'name'"
     )
@@ -186,7 +189,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("command", "echo \0", "must not hold a NUL character"),
     ("command", 5, "must be text"),
     ("command", ["echo"], "must be text"),
-    ("command", {"linux": "a", "beos": "b"}, "must have only the keys linux, windows, macosx, not 'beos'"),
+    ("command", {"linux": "a", "beos": "b"}, "has the key 'beos' but may only have linux, windows, macosx"),
     ("command", {"linux": 5}, "must be text"),
     ("command", {"linux": "\0"}, "must not hold a NUL character"),
     ("shell", 5, "must be text"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from farm_kit import Asked, SetClock, TestClient, submit
 
-from hqserver.services import commands, lookup, submission, upkeep
-from hqserver.services.farm import Farm
+from hqserver.services import assignment, commands, lookup, submission, upkeep
+from hqserver.services.farm import Farm, Policy
 
 
 def status(farm: Farm, job_id: int) -> str:
@@ -316,3 +317,52 @@ def test_progress_reaches_the_job_and_its_ancestors_with_the_next_flush(
     details = lookup.job_detail(farm, ids[0], ["overallProgress", "ETA"])
     assert details["overallProgress"] == 0.5
     assert details["ETA"] == 10.0
+
+
+@pytest.mark.parametrize("policy", [Policy(beat_seconds=0.5, active_timeout_seconds=3.0)])
+def test_a_client_that_is_lost_before_it_is_suspect_is_not_given_its_own_work_again(
+    farm: Farm, client: TestClient, clock: SetClock
+) -> None:
+    """CONTRACT 9.10: a lost run stays the owner until *another* client takes the work."""
+    job = submit(farm, command="render")
+    (order,) = client.fetch()
+    client.beat(client.started(order["run"]))
+    clock.advance(farm.policy.lost_seconds + 1)
+    assert farm.policy.lost_seconds < farm.policy.suspect_seconds
+    upkeep.notice_silence(farm)
+    assert lookup.client_detail(farm, client.id, ["available"])["available"] is False
+    while assignment.dispatch_pass(farm):
+        pass
+    client.beat(client.ended(order["run"]))
+    assert status(farm, job) == "succeeded"
+
+
+def test_a_restarted_daemon_that_still_holds_a_run_whose_kill_was_given_up_kills_it_and_takes_work_again(
+    farm: Farm, client: TestClient, clock: SetClock
+) -> None:
+    """CONTRACT 9.11: it kills the run when it is heard again."""
+    submit(farm, command="sleep 333")
+    (order,) = client.fetch()
+    client.beat(client.started(order["run"]))
+    commands.cancel(farm, [order["job"]], "no longer wanted")
+    upkeep.bound_kills(farm)
+    clock.advance(farm.policy.kill_timeout_seconds + 1)
+    upkeep.bound_kills(farm)
+    client.session, client.held = "s2", {order["run"]}
+    assert client.register().stop == [], "told to stop it, it would do so and never say that it has"
+    assert [(each["kind"], each["run"]) for each in client.beat().orders] == [("kill", order["run"])]
+    client.beat(client.ended(order["run"], -1, killed=True))
+    other = submit(farm, command="true")
+    assert [each["job"] for each in client.fetch()] == [other]
+
+
+def test_the_status_log_names_the_client_on_which_something_happened(farm: Farm, client: TestClient) -> None:
+    """CONTRACT 9.14."""
+    job = submit(farm, command="true")
+    client.run_all()
+    lines = lookup.job_detail(farm, job, ["logs"])["logs"]
+    assert [(line["status"], line["client"]) for line in lines] == [
+        ("runnable", ""),
+        ("running", "alpha"),
+        ("succeeded", "alpha"),
+    ]

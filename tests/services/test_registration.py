@@ -120,8 +120,10 @@ def test_runs_that_do_not_count_any_more_are_to_be_stopped(farm: Farm, client: T
     other.register()
     other.beat()
     other.fetch()
-    client.session = "s2"
-    assert client.register().stop == [run]
+    client.session, client.held = "s2", {run, "f" * 32}
+    assert client.register().stop == ["f" * 32]
+    # Its end is waited for, so it is ordered and reported, not just stopped.
+    assert [(order["kind"], order["run"]) for order in client.beat().orders] == [("kill", run)]
 
 
 def test_a_lost_run_that_is_still_held_comes_back(farm: Farm, client: TestClient, clock: SetClock) -> None:
