@@ -107,6 +107,11 @@ class Work:
     def kill_ordered(self, run_id: str, reason: str, now: float) -> list[Instruction]:
         """The server wants the run ended, perhaps not for the first time."""
         run = self.runs.get(run_id)
+        if run is None and run_id in self._seen:
+            # It ended, and the server waits to hear so.
+            return self._refuse(
+                self.runs.setdefault(run_id, Run(run_id, 0, 0, 0.0, None)), "nothing of it is left", now
+            )
         if run is None:
             return self.misordered(run_id, "it was to end before its order had come", now)
         run.kill_ordered = run.kill_ordered or run.status is not Status.OVER
@@ -181,7 +186,8 @@ class Work:
         self.spare_gauge.ended(now - run.since, now)
         run.status, run.since, run.force_at = Status.OVER, now, _NEVER
         run.report = ended_report(run_id, record)
-        news = self._settle(run) if run.unwanted else [Send(run.report)]
+        # A kill is confirmed to whoever ordered it, though the run's result may not count any more.
+        news = self._settle(run) if run.unwanted and not run.kill_ordered else [Send(run.report)]
         return [*news, *self._start_what_fits(now)]
 
     def report_kept(self, report_id: str) -> None:
@@ -331,6 +337,8 @@ class Work:
         self._remember(run.run)
 
     def _remember(self, run: str) -> None:
+        if run in self._seen:
+            return
         if len(self._settled) == _REMEMBERED:
             self._seen.discard(self._settled[0])
         self._settled.append(run)

@@ -338,6 +338,27 @@ EVENTS = {
 }
 
 
+def test_a_kill_is_confirmed_though_the_run_does_not_count_any_more() -> None:
+    work = Work(2)
+    order = running(work)
+    work.unwanted(order.run, 0.5)
+    work.kill_ordered(order.run, "given to another client", 0.5)
+    report = sent(work.ended(order.run, a_record(killed=True), 1.0))
+    assert (report["kind"], report["killed"]) == ("ended", True)
+
+
+def test_a_kill_order_for_a_run_that_is_long_settled_is_answered_and_not_left_to_wait() -> None:
+    work = Work(2)
+    order = running(work)
+    work.answered(over(work, order), "applied", 2.0)
+    assert order.run not in work.runs
+    report = sent(work.kill_ordered(order.run, "not wanted any more", 3.0))
+    assert report["kind"] == "refused"
+    work.answered(str(report["id"]), "applied", 4.0)
+    assert order.run not in work.runs
+    assert work.ordered(order, 5.0) == [], "it is never started again"
+
+
 @pytest.mark.parametrize("first", EVENTS)
 def test_no_sequence_of_events_launches_a_run_twice_or_moves_it_back(first: str) -> None:
     for rest in itertools.product(EVENTS, repeat=3):
@@ -348,7 +369,8 @@ def test_no_sequence_of_events_launches_a_run_twice_or_moves_it_back(first: str)
             for step in EVENTS[event](work, order):
                 launches += isinstance(step, Launch)
             run = work.runs.get(order.run)
-            assert not (gone and run), (event, rest)
+            # What is gone comes back only to confirm a kill: it is over then, and is never started again.
+            assert not (gone and run and run.status is not Status.OVER), (event, rest)
             gone = gone or run is None
             if run:
                 assert run.status >= status, (event, rest)
