@@ -36,11 +36,12 @@ def test_a_removed_run_is_gone(folders: RunFolders) -> None:
 def test_a_folder_that_is_used_again_shows_nothing_of_the_run_before(folders: RunFolders) -> None:
     old = folders.create(an_order("old command", environment={"SECRET": "x" * 3000}))
     use_up(old)
-    inode = old.path.stat().st_ino
+    held = os.open(old.path, os.O_RDONLY)  # while it is open, no other folder can get its number
     folders.remove(old)
     order = an_order("new")
     new = folders.create(order)
-    assert new.path.stat().st_ino == inode
+    assert new.path.stat().st_ino == os.fstat(held).st_ino
+    os.close(held)
     assert new.read_order() == order
     assert new.standing() is Standing.WAITING
     assert (new.log_size(), new.progress(), new.kill_reason(), new.pids()) == (0, 0.0, None, None)

@@ -101,6 +101,7 @@ class RunFolder:
                     return False
                 os.lseek(descriptor, 0, os.SEEK_SET)
                 os.write(descriptor, bytes(_RECORD_SIZE))
+            Path(self._kill_path).unlink(missing_ok=True)
             names = {path.name for path in self.path.iterdir()}
             for path in (self.log_path, self._progress_path):
                 if Path(path).name in names and Path(path).stat().st_size:
