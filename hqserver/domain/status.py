@@ -66,7 +66,6 @@ FAILED_JOB = (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.ABANDONED)
 RUNNING_JOB = (JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.RESUMING)
 
 FINISHED_WORK = (WorkStatus.SUCCEEDED, WorkStatus.FAILED, WorkStatus.CANCELLED, WorkStatus.ABANDONED)
-UNFINISHED_WORK = tuple(status for status in WorkStatus if status not in FINISHED_WORK)
 WORK_ON_CLIENT = (WorkStatus.RUNNING, WorkStatus.PAUSING, WorkStatus.RESUMING, WorkStatus.PAUSED)
 """Work that a live run holds. The order is that in which they decide a job's status."""
 

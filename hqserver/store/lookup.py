@@ -30,13 +30,6 @@ def jobs_by_id(connection: sqlite3.Connection, job_ids: Sequence[int]) -> list[s
     return [found[job_id] for job_id in job_ids if job_id in found]
 
 
-def job_statuses(connection: sqlite3.Connection, job_ids: Sequence[int]) -> list[sqlite3.Row]:
-    """`id`, `status` and own progress only: what scripts poll for."""
-    rows = connection.execute(f"SELECT id, status FROM job WHERE id {_IN}", (_ids(job_ids),)).fetchall()
-    found = {row["id"]: row for row in rows}
-    return [found[job_id] for job_id in job_ids if job_id in found]
-
-
 def ids_by_status(connection: sqlite3.Connection, statuses: Iterable[str]) -> list[int]:
     """Ids of jobs with one of these statuses, oldest first."""
     rows = connection.execute(f"SELECT id FROM job WHERE status {_IN} ORDER BY id", (json.dumps(list(statuses)),))
