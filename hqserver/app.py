@@ -13,8 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TextIO
 
-from webui.pages import Site
-
 from hqserver.clock import SystemClock
 from hqserver.config import ServerConfig
 from hqserver.http.server import HttpServer
@@ -35,6 +33,7 @@ from hqserver.store.database import Database, StoreUnusable
 from hqserver.store.output import OutputFiles
 from hqserver.ticks import Ticks
 from hqserver.waker import Waker
+from webui.pages import Site
 
 _LOG = logging.getLogger(__name__)
 _FLUSH_SECONDS = 1.0
