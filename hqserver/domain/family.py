@@ -26,11 +26,14 @@ def rollup(
     has_run: bool,
     children_unfinished: int,
     children_failed: int,
+    held: str = "",
+    pending: int = 0,
 ) -> JobStatus:
     """The status of a job, the first rule that holds deciding.
 
     `work` counts its work items by status, `cancelled` says that somebody cancelled the job, `has_run` that its
-    command was started at least once, the children are its direct ones.
+    command was started at least once, `held` what holds it back ("pause", "block" or ""); the children are its direct
+    ones. `pending` of its work items wait only for their hooks.
     """
     for status in WORK_ON_CLIENT:
         if work.get(status):
@@ -40,9 +43,10 @@ def rollup(
     left = any(work.get(status) for status in _LEFT)
     if children_unfinished:
         # A command that ended while children it added still live keeps its job running until they end (9.8).
-        return JobStatus.RUNNING if has_run and not left else JobStatus.QUEUED
+        left_to_run = sum(work.get(status, 0) for status in _LEFT) - pending
+        return JobStatus.RUNNING if has_run and not left_to_run else JobStatus.QUEUED
     if left:
-        return JobStatus.RUNNABLE
+        return JobStatus.PAUSED if held else JobStatus.RUNNABLE
     if work.get(WorkStatus.FAILED) or children_failed:
         return JobStatus.FAILED
     if work.get(WorkStatus.ABANDONED):
@@ -57,8 +61,14 @@ def fails_its_parent(status: JobStatus) -> bool:
     return status in FAILED_JOB
 
 
-def ui_status(status: JobStatus, *, has_children: bool, clients: int) -> str:
-    """The text HQueue's page shows (CONTRACT 3.2). `clients` counts those at work for the job and below."""
+def ui_status(status: JobStatus, *, has_children: bool, clients: int, held: str = "") -> str:
+    """The text HQueue's page shows (CONTRACT 3.2). `clients` counts those at work for the job and below.
+
+    A held job whose children wait, held with it, is shown as paused though it is `queued` itself (9.9); their clients
+    keep them, so that they are counted no less.
+    """
+    if held and status is JobStatus.QUEUED:
+        return str(JobStatus.PAUSED)
     if has_children and clients and status in (JobStatus.QUEUED, JobStatus.RUNNABLE, JobStatus.RUNNING):
         return f"running ({clients} clients assigned)"
     if status in (JobStatus.QUEUED, JobStatus.RUNNABLE):

@@ -10,8 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .conditions import Condition, groups_condition, hosts_condition
 from .errors import BadSpecification, TooLarge, near_match
-from .properties import PROPERTIES, Command, Wrong
+from .hooks import Hook
+from .properties import PROPERTIES, Command
+from .tags import EXCLUDE_PROGRESS
+from .values import Wrong
 
 __all__ = ["PROPERTIES", "Command", "JobSpec", "command_for", "parse_jobspec", "walk"]
 
@@ -35,14 +39,28 @@ class JobSpec:
     stub_id: str = ""
     child_stub_ids: tuple[str, ...] = ()
     priority: int | None = None
+    conditions: tuple[Condition, ...] = ()
     cpus: int = 1
+    min_hosts: int = 1
+    max_hosts: int = 1
+    tags: tuple[str, ...] = ()
+    resources: dict[str, int] = field(default_factory=dict)
     tries: int = 0
+    max_time: int = 0
+    hooks: dict[Hook, Command] = field(default_factory=dict)
     submitted_by: str | None = None
+    email_to: tuple[str, ...] = ()
+    email_reasons: tuple[str, ...] = ()
     progress_pattern: str = ""
     properties: dict[str, str] = field(default_factory=dict)
     uuid: str = ""
     submit_key: str = ""
     unknown: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def weightless(self) -> bool:
+        """Whether it does not count in `overallProgress`: no command, or the tag for it (CONTRACT 9.5, 9.19)."""
+        return not self.command or EXCLUDE_PROGRESS in self.tags
 
 
 def parse_jobspec(document: Any, *, refuse_unknown: bool) -> list[JobSpec]:
@@ -99,7 +117,10 @@ def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: l
         try:
             parsed = known.parse(value)
         except Wrong as problem:
-            raise BadSpecification(f"{prefix}{key} {problem}, not {_shown(value)}") from None
+            told = str(problem)
+            # A sentence that quotes the part that is wrong needs not show the whole.
+            shown = "" if "'" in told else f", not {_shown(value)}"
+            raise BadSpecification(f"{prefix}{key} {told}{shown}") from None
         if known.field:
             values[known.field] = parsed
     if depth > 1 and values.get("submit_key"):
@@ -115,7 +136,28 @@ def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: l
         _parse(child, f"{prefix}children[{index}]", depth + 1, refuse_unknown, count)
         for index, child in enumerate(nested)
     )
+    _join_shorthands(values)
+    _check_hosts(values, prefix)
     return JobSpec(place=place, unknown=unknown, **values)
+
+
+def _join_shorthands(values: dict[str, Any]) -> None:
+    """Hooks become one field, `host` and `hostgroup` become conditions (CONTRACT 1.6, 9.5)."""
+    values["hooks"] = {hook: command for hook in Hook if (command := values.pop(hook, ""))}
+    conditions = list(values.get("conditions", ()))
+    if hosts := values.pop("hosts", ()):
+        conditions.append(hosts_condition(hosts))
+    if groups := values.pop("groups", ()):
+        conditions.append(groups_condition(groups))
+    values["conditions"] = tuple(conditions)
+
+
+def _check_hosts(values: dict[str, Any], prefix: str) -> None:
+    low, high = values.pop("min_hosts", None), values.pop("max_hosts", None)
+    if low is not None and high is not None and high < low:
+        raise BadSpecification(f"{prefix}maxHosts is {high}, less than minHosts, which is {low}")
+    values["min_hosts"] = low or 1
+    values["max_hosts"] = high or low or 1
 
 
 def _is_text(key: str) -> bool:

@@ -17,3 +17,12 @@ class RunEnd:
     log_truncated: bool = False
     cpu_seconds: float | None = None
     max_memory: int | None = None
+
+    def told(self, label: str, *, killed: bool = False, limit: str = "") -> str:
+        """How it ended on the client called `label`, for people: "exit code 3 on node7"."""
+        if limit:
+            return f"{self.reason or limit} on {label}"
+        if killed:
+            return f"killed on {label}"
+        how = f"ended by signal {self.signal}" if self.signal else f"exit code {self.exit_code}"
+        return f"{how} on {label}: {self.reason}" if self.reason else f"{how} on {label}"

@@ -42,6 +42,12 @@ class Setting:
         bare = self.key.removeprefix("hqserver.")
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|\.", "_", bare).upper()
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The key as files may spell it: `hqserver.activeTimeout`, `activeTimeout`, and since HQueue 19.5
+        `active_timeout` (CONTRACT 5.7)."""
+        return tuple(dict.fromkeys((self.key, self.key.removeprefix("hqserver."), self.environment_name.lower())))
+
     def parse(self, text: str) -> Value:
         """The value `text` stands for. Raises `ValueError` with half a sentence: "must be ..."."""
         text = text.strip()
@@ -88,7 +94,7 @@ def resolve(
     may hold any keys (HQueue's `[job_environment]`). Returns the values by key and the free sections.
     Raises `SettingError` naming line and near match for an unknown key, a bad value or a file that is no INI file.
     """
-    by_key = {setting.key: setting for setting in settings}
+    by_spelling = {spelling: setting for setting in settings for spelling in setting.spellings}
     values: dict[str, Value] = {setting.key: setting.default for setting in settings}
     sections = _read(file_name, file_text, here) if file_text else {}
     free = {name: sections.pop(name, {}) for name in free_sections}
@@ -96,12 +102,14 @@ def resolve(
         if section != "main":
             known = near_match(section, ("main", *free_sections))
             raise SettingError(f"{_place(file_name, file_text, f'[{section}]')}: unknown section [{section}]{known}")
+        spelt: dict[str, str] = {}
         for key, text in entries.items():
-            setting = by_key.get(key) or by_key.get(f"hqserver.{key}")
+            setting = by_spelling.get(key)
             place = _place(file_name, file_text, key)
             if setting is None:
-                spellings = (*by_key, *(known.removeprefix("hqserver.") for known in by_key))
-                raise SettingError(f"{place}: unknown key {key!r}{near_match(key, spellings)}")
+                raise SettingError(f"{place}: unknown key {key!r}{near_match(key, by_spelling)}")
+            if (other := spelt.setdefault(setting.key, key)) != key:
+                raise SettingError(f"{place}: {key} is the same key as {other} above")
             values[setting.key] = _parsed(setting, text, place, key)
     for setting in settings:
         name = prefix + setting.environment_name
@@ -111,6 +119,22 @@ def resolve(
         if given is not None:
             values[setting.key] = _parsed(setting, given, "command line", setting.flag)
     return values, free
+
+
+def texts_in_file(settings: Sequence[Setting], *, file_name: str, file_text: str, here: str) -> dict[str, str]:
+    """What `[main]` of a file says, as text, of each key it holds; each key under all its spellings.
+
+    Values of secret settings are left out. Raises `SettingError` for a file that is no INI file.
+    """
+    entries = _read(file_name, file_text, here).get("main", {})
+    return {
+        spelling: entries[given]
+        for setting in settings
+        if not setting.secret
+        for given in setting.spellings
+        if given in entries
+        for spelling in setting.spellings
+    }
 
 
 def _parsed(setting: Setting, text: str, place: str, name: str) -> Value:

@@ -13,10 +13,23 @@ J, W = JobStatus, WorkStatus
 
 
 def status_of(
-    *work: WorkStatus, cancelled: bool = False, has_run: bool = False, unfinished: int = 0, failed: int = 0
+    *work: WorkStatus,
+    cancelled: bool = False,
+    has_run: bool = False,
+    unfinished: int = 0,
+    failed: int = 0,
+    held: str = "",
+    pending: int = 0,
 ) -> JobStatus:
-    counts = {status: work.count(status) for status in WorkStatus}
-    return rollup(counts, cancelled=cancelled, has_run=has_run, children_unfinished=unfinished, children_failed=failed)
+    return rollup(
+        {status: work.count(status) for status in WorkStatus},
+        cancelled=cancelled,
+        has_run=has_run,
+        children_unfinished=unfinished,
+        children_failed=failed,
+        held=held,
+        pending=pending,
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,6 +94,30 @@ def test_a_job_with_unfinished_children_waits_for_them(
 
 
 @pytest.mark.parametrize(
+    ("work", "unfinished", "expected"),
+    [
+        ((W.RUNNABLE,), 0, J.PAUSED),
+        ((W.QUEUED,), 1, J.QUEUED),
+        ((W.RUNNING,), 0, J.RUNNING),
+        ((W.PAUSING,), 0, J.PAUSING),
+        ((W.SUCCEEDED,), 0, J.SUCCEEDED),
+    ],
+)
+@pytest.mark.parametrize("held", ["pause", "block"])
+def test_a_job_that_is_held_is_paused_once_only_that_keeps_its_work(
+    work: tuple[WorkStatus, ...], unfinished: int, expected: JobStatus, held: str
+) -> None:
+    """9.9: work left is runnable, or paused when held; on the wire a blocked job is paused too."""
+    assert status_of(*work, unfinished=unfinished, held=held) is expected
+
+
+@pytest.mark.parametrize(("pending", "expected"), [(0, J.QUEUED), (1, J.RUNNING)])
+def test_work_that_only_waits_for_its_hooks_keeps_its_job_running(pending: int, expected: JobStatus) -> None:
+    """9.8: its command exited 0 while children that it added still lived."""
+    assert status_of(W.QUEUED, has_run=True, unfinished=1, pending=pending) is expected
+
+
+@pytest.mark.parametrize(
     ("work", "expected"),
     [((), J.FAILED), ((W.FAILED,), J.FAILED), ((W.SUCCEEDED,), J.FAILED), ((W.RUNNING,), J.RUNNING)],
 )
@@ -137,3 +174,18 @@ def test_failed_cancelled_and_abandoned_children_fail_their_parent_alike(status:
 def test_the_page_shows_hqueues_texts(status: JobStatus, has_children: bool, clients: int, shown: str) -> None:
     """CONTRACT 3.2."""
     assert ui_status(status, has_children=has_children, clients=clients) == shown
+
+
+@pytest.mark.parametrize(
+    ("status", "clients", "shown"),
+    [
+        (J.QUEUED, 0, "paused"),
+        (J.QUEUED, 2, "paused"),
+        (J.PAUSED, 0, "paused"),
+        (J.PAUSING, 1, "pausing"),
+        (J.RUNNING, 1, "running (1 clients assigned)"),
+    ],
+)
+def test_a_held_job_is_shown_as_paused_though_its_children_wait(status: JobStatus, clients: int, shown: str) -> None:
+    """9.9: by itself it is `queued`."""
+    assert ui_status(status, has_children=True, clients=clients, held="pause") == shown

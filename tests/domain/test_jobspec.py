@@ -115,6 +115,8 @@ def test_ten_thousand_nested_children_are_normal() -> None:
 
 # Each property -----------------------------------------------------------------------------------------------------
 
+HOOKS = ("onSuccess", "onError", "onCancel", "onChildError", "cleanup")
+
 GOOD: list[tuple[str, Any, str, Any]] = [
     ("name", "Wölfe über Bäumen 🐺", "name", "Wölfe über Bäumen 🐺"),
     ("name", " padded ", "name", " padded "),
@@ -158,6 +160,26 @@ GOOD: list[tuple[str, Any, str, Any]] = [
     ("cpus", "16", "cpus", 16),
     ("triesLeft", 2, "tries", 2),
     ("triesLeft", "2", "tries", 2),
+    ("conditions", [], "conditions", ()),
+    ("conditions", "", "conditions", ()),
+    ("conditions", [""], "conditions", ()),
+    ("tags", "single", "tags", ("single",)),
+    ("tags", ["a", " b ", "a", ""], "tags", ("a", "b")),
+    ("tags", " ", "tags", ()),
+    ("resources", {"licence": "2", "none": 0}, "resources", {"licence": 2}),
+    ("resources", "", "resources", {}),
+    ("minHosts", "3", "min_hosts", 3),
+    ("minHosts", "", "min_hosts", 1),
+    ("minHosts", 2, "max_hosts", 2),
+    ("maxHosts", 4, "max_hosts", 4),
+    ("maxHosts", 0, "max_hosts", 1),
+    ("maxTime", "60", "max_time", 60),
+    ("maxTime", -1, "max_time", 0),
+    ("maxTime", "", "max_time", 0),
+    *((hook, "echo $HQSTATUS", "hooks", {hook: "echo $HQSTATUS"}) for hook in HOOKS),
+    *((hook, {"macos": "a", "windows": ""}, "hooks", {hook: {"macosx": "a"}}) for hook in HOOKS),
+    *((hook, " ", "hooks", {}) for hook in HOOKS),
+    ("emailReasons", "", "email_reasons", ()),
     ("submittedBy", "ada", "submitted_by", "ada"),
     ("progressPattern", r"(\d+)%", "progress_pattern", r"(\d+)%"),
     ("progressPattern", r"(\d+) of (\d+)", "progress_pattern", r"(\d+) of (\d+)"),
@@ -181,18 +203,18 @@ def test_none_counts_as_not_given(key: str) -> None:
 BAD: list[tuple[str, Any, str]] = [
     ("name", None, "must not be blank"),
     ("name", " ", "must not be blank"),
-    ("name", 5, "must be text"),
+    ("name", True, "must be text"),
     ("name", "x" * 1001, "at most 1000 characters"),
     ("name", "a\0b", "must not hold a NUL character"),
     ("name", "\ud83d", "half of a surrogate pair"),
     ("description", ["x"], "must be text"),
     ("command", "echo \0", "must not hold a NUL character"),
-    ("command", 5, "must be text"),
+    ("command", True, "must be text"),
     ("command", ["echo"], "must be text"),
     ("command", {"linux": "a", "beos": "b"}, "has the key 'beos' but may only have linux, windows, macosx"),
-    ("command", {"linux": 5}, "must be text"),
+    ("command", {"linux": [5]}, "must be text"),
     ("command", {"linux": "\0"}, "must not hold a NUL character"),
-    ("shell", 5, "must be text"),
+    ("shell", True, "must be text"),
     ("shell", "ba\0sh", "must not hold a NUL character"),
     ("environment", "A=1", "must be a dictionary of texts"),
     ("environment", {"A=B": "1"}, "must not hold a variable named 'A=B'"),
@@ -229,7 +251,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("cpus", "many", "must be a whole number"),
     ("triesLeft", -1, "must be from 0 to 1000000"),
     ("triesLeft", "x", "must be a whole number"),
-    ("submittedBy", 5, "must be text"),
+    ("submittedBy", True, "must be text"),
     ("progressPattern", "(", "is not a regular expression"),
     ("progressPattern", "no group", "must have one group"),
     ("progressPattern", "(a)(b)(c)", "must have one group"),
@@ -238,7 +260,21 @@ BAD: list[tuple[str, Any, str]] = [
     ("properties", {"x": []}, "must be a dictionary of texts"),
     ("uuid", {"x": 1}, "must be text"),
     ("submitKey", "x" * 201, "must have at most 200 characters"),
-    ("emailTo", 5, "must be text"),
+    ("conditions", "hostname == a", "must be"),
+    ("conditions", [{"type": "client", "name": "planet", "op": "==", "value": "mars"}], "planet"),
+    ("host", 5, "must be"),
+    ("hostgroup", 5, "must be"),
+    ("tags", 5, "must be a list of texts"),
+    ("resources", ["licence"], "must be a dictionary from resource names to amounts"),
+    ("resources", {"licence": "many"}, "has an amount of 'licence' that must be a whole number"),
+    ("resources", {" ": 1}, "' ' is no name"),
+    ("minHosts", -1, "must be from 0 to 10000"),
+    ("maxHosts", "all", "must be a whole number"),
+    *((hook, True, "must be text") for hook in HOOKS),
+    *((hook, {"beos": "x"}, "has the key 'beos'") for hook in HOOKS),
+    ("emailTo", 5, "must be a list of texts"),
+    ("emailTo", "nobody", "must be mail addresses ('nobody' is none)"),
+    ("emailReasons", "hungry", "hungry"),
     ("maxTime", "soon", "must be a whole number"),
 ]
 
@@ -251,17 +287,6 @@ def test_a_wrong_value_is_named_with_its_place(key: str, value: Any, sentence: s
 
 
 NOT_SERVED = {
-    "conditions": ([], "", [""], [{"type": "client", "name": "hostname", "op": "==", "value": "a"}]),
-    "host": ("", " ", [], "node1"),
-    "hostgroup": ("", [], None, "fast"),
-    "tags": ([], "", ["", " "], "single"),
-    "resources": ({}, "", None, {"licence": 1}),
-    "onSuccess": ("", None, " ", "echo"),
-    "onError": ("", None, " ", "echo"),
-    "onCancel": ("", None, " ", "echo"),
-    "onChildError": ("", None, " ", "echo"),
-    "cleanup": ("", None, " ", "echo"),
-    "emailReasons": ("", [], " ", "failed"),
     "agenda": ("", [], None, "1-100"),
     "chunk": ("", 0, None, 5),
     "partitions": ("", 0, None, 5),
@@ -273,9 +298,6 @@ NOT_SERVED = {
     "maxMemory": (0, "", None, 5),
     "failurePatterns": ({}, "", None, {"x": "fatal"}),
     "splitOutput": (False, "", None, True),
-    "minHosts": (1, "1", "", 2),
-    "maxHosts": (1, "1", 0, "4"),
-    "maxTime": (-1, "-1", "", 60),
 }
 """Of each property that is not served yet: three values that ask for nothing, and one that asks for something."""
 
@@ -301,6 +323,27 @@ def test_every_property_of_the_contract_is_known() -> None:
         "lease progressPattern splitOutput minTime maxSilence maxMemory failurePatterns submitKey uuid properties"
     )
     assert set(PROPERTIES) == set(table.split())
+
+
+@pytest.mark.parametrize("key", ["host", "hostgroup"])
+def test_a_comma_list_of_hosts_or_groups_is_a_condition(key: str) -> None:
+    """CONTRACT 1.6, 9.5."""
+    name = {"host": "hostname", "hostgroup": "group"}[key]
+    assert [str(each) for each in job(**{key: "a, b"}).conditions] == [
+        str(each) for each in job(conditions=[{"type": "client", "name": name, "op": "in", "value": "a,b"}]).conditions
+    ]
+    for blank in ("", " ", []):
+        assert job(**{key: blank}).conditions == ()
+
+
+def test_a_job_never_gets_fewer_clients_at_most_than_at_least() -> None:
+    assert refusal({"name": "x", "minHosts": 3, "maxHosts": 2}) == "maxHosts is 2, less than minHosts, which is 3"
+
+
+def test_a_job_without_a_command_or_with_the_tag_for_it_weighs_nothing() -> None:
+    """9.5, 9.19."""
+    assert job().weightless and job(command="x", tags="excludeProgress").weightless
+    assert not job(command="x").weightless
 
 
 # Unknown properties ------------------------------------------------------------------------------------------------

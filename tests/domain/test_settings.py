@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hqserver.domain.settings import Setting, SettingError, Value, resolve
+from hqserver.domain.settings import Setting, SettingError, Value, resolve, texts_in_file
 
 SETTINGS = (
     Setting("host", "127.0.0.1", "Where.", flag="--host"),
@@ -77,6 +77,28 @@ def test_a_key_has_the_usual_name_in_the_environment(key: str, name: str) -> Non
 @pytest.mark.parametrize(("text", "value"), [("yes", True), ("ON", True), ("1", True), ("no", False), ("False", False)])
 def test_yes_and_no_have_several_spellings(text: str, value: bool) -> None:
     assert values(f"[main]\ndebug = {text}\n")["debug"] is value
+
+
+@pytest.mark.parametrize("key", ["hqserver.activeTimeout", "activeTimeout", "active_timeout"])
+def test_a_key_of_the_file_may_be_spelt_as_any_hqueue_spelt_it(key: str) -> None:
+    """CONTRACT 5.7: camelCase under hqserver. until 19.0, snake_case under [main] since 19.5."""
+    text = f"[main]\n{key} = 7\n"
+    assert values(text)["hqserver.activeTimeout"] == 7.0
+    found = texts_in_file(SETTINGS, file_name="farm.ini", file_text=text, here="")
+    assert found == {"hqserver.activeTimeout": "7", "activeTimeout": "7", "active_timeout": "7"}
+
+
+def test_a_key_that_stands_twice_under_two_spellings_is_refused() -> None:
+    sentence = refusal("[main]\nactiveTimeout = 1\nactive_timeout = 2\n")
+    assert sentence == "farm.ini, line 3: active_timeout is the same key as activeTimeout above"
+
+
+def test_the_texts_of_a_file_are_as_they_stand_there_without_secrets() -> None:
+    settings = (*SETTINGS, Setting("token", "", "Secret.", secret=True))
+    text = "[main]\nhost = %(here)s/x\ndebug = yes\ntoken = abc\n"
+    found = texts_in_file(settings, file_name="farm.ini", file_text=text, here="/etc/farm")
+    assert found == {"host": "/etc/farm/x", "debug": "yes"}
+    assert texts_in_file(settings, file_name="", file_text="", here="") == {}
 
 
 def test_here_is_the_folder_of_the_file() -> None:

@@ -1,0 +1,122 @@
+"""Counted resources: licences and whatever else a farm has a limited number of (CONTRACT 5.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+
+from .errors import near_match
+
+UNCOUNTED = -1
+"""The total of a resource of which there is always enough."""
+
+Amounts = Iterable[tuple[str, int]]
+"""Names of resources with how much of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """How much there is of a resource. `per_machine`: a machine takes one unit however many of its jobs need it."""
+
+    total: int
+    per_machine: bool
+
+
+class Stock:
+    """What is left of every resource while a pass hands out work. Machines are told apart by host name."""
+
+    def __init__(self, supplies: Mapping[str, Supply], used: Iterable[tuple[str, str, int]] = ()):
+        """`used`: (host name, resource, amount) of what runs."""
+        self._supplies = supplies
+        self._taken: dict[str, int] = {}
+        self._holders: dict[str, dict[str, int]] = {}
+        for hostname, name, amount in used:
+            self._count(hostname, name, amount, 1)
+
+    def why_not(self, wanted: Amounts, hostname: str) -> str:
+        """What keeps a job that wants these amounts from this machine: half a sentence, "" for nothing."""
+        for name, amount in wanted:
+            supply = self._supplies.get(name)
+            if supply is None:
+                return f"resource {name!r}, which the farm does not have{near_match(name, self._supplies)}"
+            if supply.total == UNCOUNTED:
+                continue
+            if supply.per_machine:
+                machines = self._holders.get(name, {})
+                if hostname not in machines and len(machines) >= supply.total:
+                    return f"resource {name!r}: all {supply.total} are in use" if supply.total else _none_of(name)
+            elif amount > supply.total:
+                needs = f"resource {name!r}: it needs {amount}, the farm has {supply.total}"
+                return needs if supply.total else _none_of(name)
+            elif self._taken.get(name, 0) + amount > supply.total:
+                return f"resource {name!r}: {self._taken.get(name, 0)} of {supply.total} are in use"
+        return ""
+
+    def where(self, wanted: Amounts) -> Set[str] | None:
+        """The machines to which a job that wants these amounts may go now; None for any."""
+        found: frozenset[str] | None = None
+        for name, amount in wanted:
+            supply = self._supplies.get(name)
+            if supply is None:
+                return frozenset()
+            if supply.total == UNCOUNTED:
+                continue
+            if supply.per_machine:
+                machines = self._holders.get(name, {})
+                if len(machines) >= supply.total:
+                    found = frozenset(machines) if found is None else found & machines.keys()
+            elif self._taken.get(name, 0) + amount > supply.total:
+                return frozenset()
+        return found
+
+    def share(self, wanted: Amounts, *, first: bool) -> list[tuple[str, int]]:
+        """What one client of a job that wants these amounts takes: the job's own are counted once, on its first client;
+        one unit of each that is counted per machine on every client."""
+        return [
+            (name, 1 if self._is_per_machine(name) else amount)
+            for name, amount in wanted
+            if first or self._is_per_machine(name)
+        ]
+
+    def machines_together(self, wanted: Amounts, hostnames: Iterable[str]) -> list[bool]:
+        """For each client of a job that would run on these machines together, in this order, whether what is counted
+        per machine suffices for it too."""
+        left = {
+            name: self._supplies[name].total - len(self._holders.get(name, ()))
+            for name, _ in wanted
+            if self._is_per_machine(name) and self._supplies[name].total != UNCOUNTED
+        }
+        having = {name: set(self._holders.get(name, ())) for name in left}
+        found = []
+        for hostname in hostnames:
+            new = [name for name in left if hostname not in having[name]]
+            suffices = all(left[name] > 0 for name in new)
+            found.append(suffices)
+            for name in new if suffices else ():
+                left[name] -= 1
+                having[name].add(hostname)
+        return found
+
+    def take(self, taken: Amounts, hostname: str) -> None:
+        """Count what a run takes on this machine."""
+        for name, amount in taken:
+            self._count(hostname, name, amount, 1)
+
+    def give_back(self, taken: Amounts, hostname: str) -> None:
+        """Count what a run on this machine takes no more."""
+        for name, amount in taken:
+            self._count(hostname, name, -amount, -1)
+
+    def _is_per_machine(self, name: str) -> bool:
+        return name in self._supplies and self._supplies[name].per_machine
+
+    def _count(self, hostname: str, name: str, amount: int, runs: int) -> None:
+        self._taken[name] = self._taken.get(name, 0) + amount
+        machines = self._holders.setdefault(name, {})
+        machines[hostname] = machines.get(hostname, 0) + runs
+        if not machines[hostname]:
+            del machines[hostname]
+
+
+def _none_of(name: str) -> str:
+    return f"resource {name!r}, of which the farm has none"
