@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hqserver.domain.family import rollup
 from hqserver.domain.run import RunEnd
+from hqserver.domain.status import FINISHED_WORK
 from hqserver.services import assignment, beats, registration, submission
 from hqserver.services.beats import Answer, Beat, Piece
 from hqserver.services.farm import Farm, Policy
 from hqserver.services.registration import Identity
-from hqserver.services.reports import ENDED, REFUSED, STARTED, Report
+from hqserver.services.reports import ENDED, PAUSED, REFUSED, RESUMED, STARTED, Report
 from hqserver.services.watch import Watch
 from hqserver.store import clients
 from hqserver.store.database import Database
@@ -53,8 +57,20 @@ class Asked:
         self.woken.append(client_id)
 
 
+@cache
+def _empty_database() -> bytes:
+    """A farm's file before anything is in it, made by the real migrations: once a process, for it takes a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "farm.db")
+        Database(path).close()
+        return path.read_bytes()
+
+
 def open_farm(folder: Path, clock: SetClock, asked: Asked, policy: Policy) -> Farm:
-    database = Database(folder / "farm.db")
+    path = folder / "farm.db"
+    if not path.exists():
+        path.write_bytes(_empty_database())
+    database = Database(path)
     with database.read() as connection:
         known = clients.every(connection)
     watch = Watch(known, clock.monotonic(), policy.suspect_seconds)
@@ -62,19 +78,39 @@ def open_farm(folder: Path, clock: SetClock, asked: Asked, policy: Policy) -> Fa
 
 
 def check_counters(farm: Farm) -> None:
-    """Every job's counters equal a recount from scratch (DESIGN, How a job moves)."""
+    """Every job's counters equal a recount from scratch, and its status is their rollup (DESIGN, How a job moves)."""
     with farm.database.read() as connection:
         for (job_id,) in connection.execute("SELECT id FROM job").fetchall():
             row = load(connection, job_id)
             assert row is not None
             assert row.tree == recount_tree(connection, job_id), f"tree of job {job_id}"
             assert row.tree_clients == count_clients(connection, job_id), f"clients of job {job_id}"
-            items = connection.execute("SELECT status, claimable, progress FROM work WHERE job_id = ?", (job_id,))
+            items = connection.execute(
+                "SELECT status, claimable, progress, pending, duration_ms FROM work WHERE job_id = ?", (job_id,)
+            )
             work = [tuple(item) for item in items]
             for status, count in row.work.items():
                 assert count == sum(item[0] == status for item in work), f"{status} work of job {job_id}"
             assert row.claimable == sum(item[1] for item in work), f"claimable work of job {job_id}"
             assert row.own_progress == sum(item[2] for item in work), f"progress of job {job_id}"
+            live = sum(item[2] for item in work if item[0] not in FINISHED_WORK)
+            assert row.own_progress_live == live, f"live progress of job {job_id}"
+            assert row.own_durations_ms == sum(item[4] or 0 for item in work), f"durations of job {job_id}"
+            assert row.own_work_timed == sum(item[4] is not None for item in work), f"timed work of job {job_id}"
+            pending = sum(item[0] == "queued" and bool(item[3]) for item in work)
+            assert row.pending == pending, f"pending work of job {job_id}"
+            parents = connection.execute("SELECT count(*) FROM family WHERE child_id = ?", (job_id,)).fetchone()[0]
+            assert row.parents == parents, f"parents of job {job_id}"
+            status = rollup(
+                row.work,
+                cancelled=bool(row.cancelled),
+                has_run=row.command_started_at is not None,
+                children_unfinished=row.children_unfinished,
+                children_failed=row.failed_children,
+                held=row.held,
+                pending=row.pending,
+            )
+            assert row.status == status, f"status of job {job_id}"
             family = connection.execute(
                 "SELECT ended_at IS NULL, status FROM job JOIN family ON child_id = id WHERE parent_id = ?", (job_id,)
             ).fetchall()
@@ -141,6 +177,7 @@ class TestClient:
                 memory_free=8_000_000,
                 disk_free=100_000_000,
                 idle_minutes=-1,
+                utc_offset=0,
                 spare=self.spare,
                 accepting=accepting,
                 queued=frozenset(queued),
@@ -167,6 +204,16 @@ class TestClient:
     ) -> Report:
         end = RunEnd(exit_code=code, signal=signal, log_size=log_size)
         return Report(f"{run}:ended", run, ENDED, started_ago=seconds, ended_ago=0.0, killed=killed, end=end)
+
+    def overran(self, run: str) -> Report:
+        end = RunEnd(exit_code=143, signal=15, reason="maxTime: it ran longer than 60 seconds")
+        return Report(f"{run}:ended", run, ENDED, started_ago=60.0, killed=True, limit="maxTime", end=end)
+
+    def paused(self, run: str) -> Report:
+        return Report(f"{run}:paused:{next(self._numbers)}", run, PAUSED)
+
+    def resumed(self, run: str) -> Report:
+        return Report(f"{run}:resumed:{next(self._numbers)}", run, RESUMED)
 
     def refused(self, run: str, reason: str = "draining") -> Report:
         return Report(f"{run}:refused", run, REFUSED, end=RunEnd(reason=reason))

@@ -16,7 +16,7 @@ from sqlite_utils import Database as SchemaTools
 
 from hqserver.domain.errors import Busy, DiskFull
 
-from .schema import MIGRATIONS
+from .migrations import MIGRATIONS
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")

@@ -17,9 +17,13 @@ _PLAIN = (
     *("status", "cancelled", "outcome", "queued_at", "runnable_at", "started_at", "command_started_at"),
     *("command_ended_at", "ended_at", "updated_at", "claimable"),
     *("parents", "children", "children_unfinished", "children_failed", "tree_clients"),
+    *("held", "weightless", "tries_given", "hooks", "mail_reasons", "pending", "deleted_failed"),
+    "show_blocked_clients_warning",
 )
 _COLUMNS = (*_PLAIN, *OWN_COLUMNS.values(), *WORK_COLUMNS.values(), *TREE_COLUMNS.values())
-_FIXED = {"id", "root_id", "first_parent_id", "requirement_id", "name", "cpus", "queued_at"}
+_FIXED = {
+    *("id", "root_id", "name", "cpus", "queued_at", "weightless", "tries_given", "hooks", "mail_reasons"),
+}
 _CHANGING = tuple(column for column in _COLUMNS if column not in _FIXED)
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id = ?"
 _UPDATE = f"UPDATE job SET {', '.join(f'{column} = ?' for column in _CHANGING)} WHERE id = ?"
@@ -29,7 +33,11 @@ _INSERT = f"INSERT INTO job ({', '.join((*_COLUMNS, *_TEXTS))}) VALUES ({', '.jo
 
 @dataclass(slots=True)
 class JobRow:
-    """What decides a job's status, and the counters that stand on its row. Times are UTC epoch seconds."""
+    """What decides a job's status, and the counters that stand on its row. Times are UTC epoch seconds.
+
+    `held`: "pause", "block" or ""; `weightless`: it counts nothing in overallProgress; `hooks`, `mail_reasons`: comma
+    lists; `pending`: work items that wait only for their hooks; `deleted_failed`: failed children deleted since.
+    """
 
     id: int
     root_id: int
@@ -55,6 +63,14 @@ class JobRow:
     children_unfinished: int = 0
     children_failed: int = 0
     tree_clients: int = 0
+    held: str = ""
+    weightless: int = 0
+    tries_given: int = 0
+    hooks: str = ""
+    mail_reasons: str = ""
+    pending: int = 0
+    show_blocked_clients_warning: int = 1
+    deleted_failed: int = 0
     own_progress: int = 0
     own_progress_live: int = 0
     own_durations_ms: int = 0
@@ -65,6 +81,11 @@ class JobRow:
     @property
     def finished(self) -> bool:
         return self.status in FINISHED_JOB
+
+    @property
+    def failed_children(self) -> int:
+        """Children that did not succeed, those that were deleted since included."""
+        return self.children_failed + self.deleted_failed
 
     def values(self, columns: Sequence[str]) -> list[object]:
         """The row's values in the order of `columns`."""
@@ -161,6 +182,18 @@ def children_of(connection: sqlite3.Connection, job_id: int) -> list[int]:
     return [row[0] for row in rows]
 
 
+def failed_children_of(connection: sqlite3.Connection, job_id: int) -> list[int]:
+    """Ids of the job's children that failed, were cancelled or abandoned."""
+    rows = connection.execute(
+        f"""
+        SELECT child_id FROM family JOIN job ON job.id = child_id
+        WHERE parent_id = ? AND status IN ({words(FAILED_JOB)}) ORDER BY child_id
+        """,
+        (job_id,),
+    )
+    return [row[0] for row in rows]
+
+
 def ancestors_of(connection: sqlite3.Connection, job_ids: Iterable[int]) -> set[int]:
     """Ids of every distinct ancestor of these jobs, the jobs themselves left out unless one is another's ancestor."""
     rows = connection.execute(
@@ -179,10 +212,11 @@ def ancestors_of(connection: sqlite3.Connection, job_ids: Iterable[int]) -> set[
 
 _BELOW = "WITH RECURSIVE below (id) AS (SELECT ? UNION SELECT child_id FROM family JOIN below ON parent_id = below.id)"
 _ENDED_WORK = " + ".join(WORK_COLUMNS[status] for status in FINISHED_WORK)
+_WEIGHS = "(1 - weightless)"
 _RECOUNT_TREE = f"""{_BELOW}
     SELECT count(*), sum(ended_at IS NOT NULL), sum(status IN ({words(FAILED_JOB)})),
-        sum({" + ".join(WORK_COLUMNS.values())}), sum({_ENDED_WORK}),
-        {", ".join(f"sum({own})" for own in OWN_COLUMNS.values())}
+        sum({_WEIGHS} * ({" + ".join(WORK_COLUMNS.values())})), sum({_WEIGHS} * ({_ENDED_WORK})),
+        {", ".join(f"sum({_WEIGHS} * {own})" for own in OWN_COLUMNS.values())}
     FROM job WHERE id IN (SELECT id FROM below)
 """
 
@@ -216,9 +250,31 @@ def recount_presence(connection: sqlite3.Connection, job_id: int) -> int:
     return connection.execute(query, (job_id, job_id)).rowcount
 
 
+def delete(connection: sqlite3.Connection, job_id: int) -> None:
+    """Remove the job and all that hangs on its row. Children that stay are told that they have no such parent."""
+    connection.execute("UPDATE job SET first_parent_id = NULL WHERE first_parent_id = ?", (job_id,))
+    connection.execute("DELETE FROM client_failure WHERE root_id = ?", (job_id,))
+    connection.execute("DELETE FROM job WHERE id = ?", (job_id,))
+
+
 def submitted_by(connection: sqlite3.Connection, job_id: int) -> str:
     """The user the job belongs to."""
     return str(connection.execute("SELECT submitted_by FROM job WHERE id = ?", (job_id,)).fetchone()[0])
+
+
+def requirement_key(connection: sqlite3.Connection, requirement_id: int) -> str:
+    """What `requirement_id` gave a number to."""
+    return str(connection.execute("SELECT key FROM requirement WHERE id = ?", (requirement_id,)).fetchone()[0])
+
+
+def command_of(connection: sqlite3.Connection, job_id: int) -> str:
+    """The job's command as it is stored: JSON of a text or of a dictionary by platform."""
+    return str(connection.execute("SELECT command FROM job WHERE id = ?", (job_id,)).fetchone()[0])
+
+
+def specification_of(connection: sqlite3.Connection, job_id: int) -> str:
+    """What is stored of the job's specification and never read to schedule it: JSON."""
+    return str(connection.execute("SELECT specification FROM job WHERE id = ?", (job_id,)).fetchone()[0])
 
 
 def requirement_id(connection: sqlite3.Connection, key: str) -> int:

@@ -43,6 +43,21 @@ def root_ids(connection: sqlite3.Connection, *, finished: bool) -> list[int]:
     return [row[0] for row in rows]
 
 
+def roots_ended_before(
+    connection: sqlite3.Connection, at: float, after: tuple[float, int], limit: int
+) -> list[tuple[float, int]]:
+    """(when it ended, id) of root jobs that ended before `at`, the oldest first, going on `after` one of them."""
+    rows = connection.execute(
+        """
+        SELECT ended_at, id FROM job INDEXED BY job_ended
+        WHERE ended_at IS NOT NULL AND ended_at < ? AND ended_at >= ? AND (ended_at, id) > (?, ?) AND parents = 0
+        ORDER BY ended_at, id LIMIT ?
+        """,
+        (at, after[0], *after, limit),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def children(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[int]]:
     """Ids of children by parent."""
     return _grouped(
@@ -82,6 +97,59 @@ def jobs_of_clients(connection: sqlite3.Connection) -> dict[int, list[int]]:
         """
     )
     return _grouped(rows)
+
+
+def jobs_of_client(connection: sqlite3.Connection, client_id: int) -> list[int]:
+    """Ids of the jobs with a live run on the client, oldest first."""
+    rows = connection.execute(
+        f"SELECT DISTINCT job_id FROM run WHERE client_id = ? AND status IN ({words(LIVE_RUN)}) ORDER BY job_id",
+        (client_id,),
+    )
+    return [row[0] for row in rows]
+
+
+def recent_jobs_of_client(connection: sqlite3.Connection, client_id: int, limit: int) -> list[int]:
+    """Ids of the jobs whose runs on the client started and ended, each once, the one that ended last first."""
+    found: dict[int, None] = {}
+    rows = connection.execute(
+        """
+        SELECT job_id FROM run
+        WHERE client_id = ? AND ended_at IS NOT NULL AND started_at IS NOT NULL
+        ORDER BY ended_at DESC, rowid DESC
+        """,
+        (client_id,),
+    )
+    for (job_id,) in rows:  # read no further than needed: a client has thousands of runs
+        if len(found) >= limit:
+            break
+        found[job_id] = None
+    return list(found)
+
+
+def count_runnable(
+    connection: sqlite3.Connection, before: float | None, min_priority: int | None, max_priority: int | None
+) -> int:
+    """How many jobs wait for a client: those runnable since `before` or earlier, with a priority in these bounds."""
+    bounds = (("runnable_at <= ?", before), ("priority >= ?", min_priority), ("priority <= ?", max_priority))
+    given = [(condition, value) for condition, value in bounds if value is not None]
+    where = " AND ".join(["status = 'runnable'", *(condition for condition, _ in given)])
+    row = connection.execute(f"SELECT count(*) FROM job WHERE {where}", [value for _, value in given]).fetchone()
+    return int(row[0])
+
+
+def topmost(connection: sqlite3.Connection, job_id: int) -> int | None:
+    """The job's root, or where that got a parent later, the oldest job without one above it; None for no such job."""
+    row = connection.execute(
+        """
+        WITH RECURSIVE above (id) AS (
+            SELECT root_id FROM job WHERE id = ?
+            UNION SELECT family.parent_id FROM family JOIN above ON family.child_id = above.id
+        )
+        SELECT min(id) FROM above WHERE NOT EXISTS (SELECT 1 FROM family WHERE child_id = above.id)
+        """,
+        (job_id,),
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
 
 
 def ending_clients(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, list[int]]:

@@ -5,11 +5,14 @@ A file is found by the numbers of its job and run, never by a path from outside.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
+_LOG = logging.getLogger(__name__)
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _JOBS_A_FOLDER = 1000
 _STRIPES = 64
@@ -48,6 +51,14 @@ class OutputFiles:
                 return size + os.write(descriptor, data)
             finally:
                 os.close(descriptor)
+
+    def remove(self, job_id: int, run_ids: Iterable[str]) -> None:
+        """Remove these logs of a job that is gone. A log that is not there, or cannot go, is left alone."""
+        for run_id in run_ids:
+            try:
+                self.path(job_id, run_id).unlink(missing_ok=True)
+            except OSError as problem:
+                _LOG.warning("the log of run %s of job %d, which is deleted, stays: %s", run_id, job_id, problem)
 
     def size(self, job_id: int, run_id: str) -> int:
         """Bytes of the log that are here."""

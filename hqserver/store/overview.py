@@ -41,11 +41,6 @@ _PARTS: dict[Roots, tuple[str, ...]] = {
 otherwise sort all there is."""
 
 
-def check(connection: sqlite3.Connection) -> None:
-    """Read something. Raises `sqlite3.Error` where the database cannot be read."""
-    connection.execute("SELECT count(*) FROM farm").fetchone()
-
-
 def newest_roots(connection: sqlite3.Connection, which: Roots, before: int | None, limit: int) -> list[int]:
     """Ids of the newest jobs of the list, newest first; only those below the id `before`, where it is given."""
     found: list[int] = []
@@ -96,15 +91,40 @@ def children_after(connection: sqlite3.Connection, job_id: int, after: int, limi
 
 
 def child_statuses(connection: sqlite3.Connection, job_id: int, limit: int) -> list[sqlite3.Row]:
-    """Of the job's oldest children `id`, `status`, `tree_clients` and the first characters of `name`."""
+    """Of the job's oldest children `id`, `status`, `held`, `tree_clients`, `started_at`, `ended_at` and the first
+    characters of `name`."""
     return connection.execute(
         """
-        SELECT job.id, job.status, job.tree_clients, substr(job.name, 1, 60) AS name
+        SELECT job.id, job.status, job.held, job.tree_clients, job.started_at, job.ended_at,
+            substr(job.name, 1, 60) AS name
         FROM family CROSS JOIN job ON job.id = family.child_id
         WHERE family.parent_id = ? ORDER BY family.child_id LIMIT ?
         """,
         (job_id, limit),
     ).fetchall()
+
+
+def parents_of(connection: sqlite3.Connection, job_id: int, limit: int) -> list[int]:
+    """Ids of the job's oldest parents."""
+    rows = connection.execute(
+        "SELECT parent_id FROM family WHERE child_id = ? ORDER BY parent_id LIMIT ?", (job_id, limit)
+    )
+    return [row[0] for row in rows]
+
+
+def newest_history(connection: sqlite3.Connection, job_id: int, limit: int) -> list[sqlite3.Row]:
+    """The newest lines of the job's history, newest first."""
+    query = "SELECT * FROM history WHERE job_id = ? ORDER BY id DESC LIMIT ?"
+    return connection.execute(query, (job_id, limit)).fetchall()
+
+
+def blocked_clients(connection: sqlite3.Connection, root_id: int, most: int, limit: int) -> list[tuple[int, int]]:
+    """Clients that failed at least `most` times at the root job, and how often, the most failures first."""
+    query = """
+        SELECT client_id, failures FROM client_failure WHERE root_id = ? AND failures >= ?
+        ORDER BY failures DESC, client_id LIMIT ?
+    """
+    return [(row[0], row[1]) for row in connection.execute(query, (root_id, most, limit))]
 
 
 def job_names(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int, str]:
@@ -137,3 +157,57 @@ def newest_ended_runs_of_client(connection: sqlite3.Connection, client_id: int, 
     """The runs that ended last on the client, as `newest_runs_of_job` gives them, latest first."""
     query = f"{_RUN} WHERE run.client_id = ? AND run.ended_at IS NOT NULL ORDER BY run.ended_at DESC LIMIT ?"
     return connection.execute(query, (client_id, limit)).fetchall()
+
+
+# Notes, groups, resources ------------------------------------------------------------------------------------------
+
+_NOTE = """
+    SELECT note.id, note.thread_id, note.at, note.text, note_thread.job_id, job.name AS job_name, note_thread.client_id
+    FROM note JOIN note_thread ON note_thread.id = note.thread_id LEFT JOIN job ON job.id = note_thread.job_id
+"""
+
+
+def newest_notes(connection: sqlite3.Connection, before: int | None, limit: int) -> list[sqlite3.Row]:
+    """The newest notes, newest first, each with what it is about: `job_id` and `job_name`, or `client_id`, or neither.
+
+    Only those below the id `before`, where it is given.
+    """
+    query = f"{_NOTE} WHERE note.id < ? ORDER BY note.id DESC LIMIT ?"
+    return connection.execute(query, (before or _AFTER_ALL_IDS, limit)).fetchall()
+
+
+def newest_notes_of_thread(
+    connection: sqlite3.Connection, thread_id: int, before: int | None, limit: int
+) -> list[sqlite3.Row]:
+    """The same of one thread."""
+    query = f"{_NOTE} WHERE note.thread_id = ? AND note.id < ? ORDER BY note.id DESC LIMIT ?"
+    return connection.execute(query, (thread_id, before or _AFTER_ALL_IDS, limit)).fetchall()
+
+
+def groups_after(connection: sqlite3.Connection, after: str, limit: int, members: int) -> list[sqlite3.Row]:
+    """Groups by name, those after `after`: `id`, `name`, how many are in it (`count`), and as JSON the ids of the first
+    `members` clients."""
+    return connection.execute(
+        """
+        SELECT id, name,
+            (SELECT count(*) FROM group_member WHERE group_id = client_group.id) AS count,
+            (SELECT json_group_array(client_id) FROM
+                (SELECT client_id FROM group_member WHERE group_id = client_group.id ORDER BY client_id LIMIT ?)
+            ) AS members
+        FROM client_group WHERE name > ? ORDER BY name LIMIT ?
+        """,
+        (members, after, limit),
+    ).fetchall()
+
+
+def resource_holders(connection: sqlite3.Connection, limit: int) -> list[sqlite3.Row]:
+    """Live runs that hold resources: `job_id`, `job_name`, `client_id` and, as JSON, `resources`."""
+    return connection.execute(
+        f"""
+        SELECT run.job_id, job.name AS job_name, run.client_id, run.resources
+        FROM run INDEXED BY run_sharing CROSS JOIN job ON job.id = run.job_id
+        WHERE run.status IN ({words(LIVE_RUN)}) AND (run.sharing <> '' OR run.resources <> '') AND run.resources <> ''
+        LIMIT ?
+        """,
+        (limit,),
+    ).fetchall()

@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+_FIRST_PAGE, _LONGEST_PAGE = 2, 256
+"""Most requirements serve no more than a job or two in a pass; a page is four times as long as the one before."""
 
 
-def requirements_waiting(connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+class Queued(NamedTuple):
+    """A job with work to hand out. Jobs compare as they are served: priority (negated), position, id."""
+
+    precedence: int
+    position: int
+    job_id: int
+    root_id: int
+
+
+def requirements_waiting(connection: sqlite3.Connection) -> list[tuple[int, str]]:
     """Requirements (id, key) that some job with claimable work has. Costs by their number, not by that of jobs."""
     rows = connection.execute(
         """
         WITH RECURSIVE waiting (id) AS (
-            SELECT min(requirement_id) FROM job INDEXED BY job_queue WHERE claimable > 0
+            SELECT min(requirement_id) FROM job INDEXED BY job_queue WHERE claimable > 0 AND held = ''
             UNION ALL
             SELECT (
                 SELECT min(requirement_id) FROM job INDEXED BY job_queue
-                WHERE claimable > 0 AND requirement_id > waiting.id
+                WHERE claimable > 0 AND held = '' AND requirement_id > waiting.id
             )
             FROM waiting WHERE waiting.id IS NOT NULL
         )
         SELECT requirement.id, requirement.key FROM waiting JOIN requirement ON requirement.id = waiting.id
         """
-    ).fetchall()
-    return iter([(row[0], row[1]) for row in rows])
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
-def jobs_in_order(connection: sqlite3.Connection, requirement_id: int, limit: int) -> Iterator[tuple[int, int, int]]:
-    """(priority, position, id) of jobs with claimable work and this requirement, first to be served first."""
+def jobs_in_order(connection: sqlite3.Connection, requirement_id: int, barren: Collection[int]) -> Iterator[Queued]:
+    """Jobs with claimable work and this requirement, first to be served first, read page by page.
+
+    `barren` may grow meanwhile: jobs of these roots are left out from the next page on.
+    """
+    last = (-(2**62), -(2**62), 0)
+    page = _FIRST_PAGE
+    while True:
+        rows = connection.execute(
+            """
+            SELECT -priority, position, id, root_id FROM job INDEXED BY job_queue
+            WHERE requirement_id = ? AND claimable > 0 AND held = '' AND priority <= ?
+                AND (-priority, position, id) > (?, ?, ?)
+                AND root_id NOT IN (SELECT value FROM json_each(?))
+            ORDER BY priority DESC, position, id LIMIT ?
+            """,
+            (requirement_id, -last[0], *last, json.dumps(list(barren)), page),
+        ).fetchall()
+        for row in rows:
+            yield Queued(*row)
+        if len(rows) < page:
+            return
+        last = tuple(rows[-1])[:3]
+        page = min(page * 4, _LONGEST_PAGE)
+
+
+def waiting_jobs(connection: sqlite3.Connection, job_ids: Iterable[int]) -> list[tuple[Queued, int, str]]:
+    """Those of these jobs that have claimable work and are not held back, with requirement (id, key)."""
     rows = connection.execute(
         """
-        SELECT priority, position, id FROM job INDEXED BY job_queue
-        WHERE requirement_id = ? AND claimable > 0
-        ORDER BY priority DESC, position, id LIMIT ?
+        SELECT -job.priority, job.position, job.id, job.root_id, requirement.id, requirement.key
+        FROM job JOIN requirement ON requirement.id = job.requirement_id
+        WHERE job.id IN (SELECT value FROM json_each(?)) AND job.claimable > 0 AND job.held = ''
         """,
-        (requirement_id, limit),
-    ).fetchall()
-    return iter([(row[0], row[1], row[2]) for row in rows])
+        (json.dumps(list(job_ids)),),
+    )
+    return [(Queued(*row[:4]), row[4], row[5]) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,12 +13,20 @@ from hqserver.domain.status import LIVE_RUN, RunStatus
 from .schema import words
 
 _LIVE = words(LIVE_RUN)
-_COLUMNS = "id, job_id, work_id, client_id, cpus, status, offered_at, started_at, ended_at, unconfirmed"
+_COLUMNS = (
+    "id, job_id, work_id, client_id, cpus, status, offered_at, started_at, ended_at, unconfirmed, slot, kind, intent, "
+    "sharing, resources"
+)
 
 
 @dataclass(slots=True)
 class RunRow:
-    """One attempt at one work item on one client. Times are UTC epoch seconds by the server's clock."""
+    """One attempt at one work item on one client. Times are UTC epoch seconds by the server's clock.
+
+    `slot` is above 0 for the further clients of a job that holds several: they run no command of ours and end with the
+    first. `kind` names the hook that it runs, "" for the command. `intent`: "cancel" or "eject" while it is to be
+    killed, "pause" since it was to stop. `sharing` (a comma list) and `resources` (JSON) are what it takes up.
+    """
 
     id: str
     job_id: int
@@ -28,7 +37,12 @@ class RunRow:
     offered_at: float
     started_at: float | None
     ended_at: float | None
-    unconfirmed: int
+    unconfirmed: int = 0
+    slot: int = 0
+    kind: str = ""
+    intent: str = ""
+    sharing: str = ""
+    resources: str = ""
 
 
 def _row(values: tuple[object, ...]) -> RunRow:
@@ -51,9 +65,31 @@ def live_of_work(connection: sqlite3.Connection, work_id: int) -> RunRow | None:
     return None if values is None else _row(values)
 
 
+def companions(connection: sqlite3.Connection, work_id: int) -> list[RunRow]:
+    """The runs by which the work item holds its further clients, in the order of their slots."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM run WHERE work_id = ? AND slot > 0 AND status IN ({_LIVE}) ORDER BY slot", (work_id,)
+    )
+    return [_row(values) for values in rows]
+
+
+def last_of_command(connection: sqlite3.Connection, work_id: int) -> RunRow | None:
+    """The run in which the work item's command ended last."""
+    values = connection.execute(
+        f"""
+        SELECT {_COLUMNS} FROM run WHERE work_id = ? AND slot = 0 AND kind = '' AND ended_at IS NOT NULL
+        ORDER BY rowid DESC LIMIT 1
+        """,
+        (work_id,),
+    ).fetchone()
+    return None if values is None else _row(values)
+
+
 def live_of_job(connection: sqlite3.Connection, job_id: int) -> list[RunRow]:
-    """The job's runs that have not ended."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND ended_at IS NULL", (job_id,))
+    """The job's runs that have not ended, those of further clients left out: they follow the first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM run WHERE job_id = ? AND slot = 0 AND ended_at IS NULL", (job_id,)
+    )
     return [_row(values) for values in rows]
 
 
@@ -73,11 +109,36 @@ def occupancy(connection: sqlite3.Connection, only: int | None = None) -> dict[i
     return {client_id: (cpus, runs) for client_id, cpus, runs in rows}
 
 
+def special(connection: sqlite3.Connection) -> list[tuple[int, str, str]]:
+    """(client id, sharing, resources) of the live runs that limit what else may run."""
+    return connection.execute(
+        f"""
+        SELECT client_id, sharing, resources FROM run INDEXED BY run_sharing
+        WHERE status IN ({_LIVE}) AND (sharing <> '' OR resources <> '')
+        """
+    ).fetchall()
+
+
+def jobs_of_lost(connection: sqlite3.Connection, client_ids: Iterable[int]) -> list[int]:
+    """Ids of the jobs of which these clients hold runs that are lost."""
+    rows = connection.execute(
+        f"""
+        SELECT DISTINCT job_id FROM run INDEXED BY run_live_client
+        WHERE client_id IN (SELECT value FROM json_each(?)) AND status IN ({_LIVE}) AND status = 'lost'
+        """,
+        (json.dumps(list(client_ids)),),
+    )
+    return [row[0] for row in rows]
+
+
 def insert(connection: sqlite3.Connection, row: RunRow) -> None:
     """Store a new run. The database refuses a second live one for the same work item."""
     connection.execute(
-        "INSERT INTO run (id, job_id, work_id, client_id, cpus, status, offered_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (row.id, row.job_id, row.work_id, row.client_id, row.cpus, row.status, row.offered_at),
+        f"INSERT INTO run ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(row.id, row.job_id, row.work_id, row.client_id, row.cpus, row.status, row.offered_at, row.started_at),
+            *(row.ended_at, row.unconfirmed, row.slot, row.kind, row.intent, row.sharing, row.resources),
+        ),
     )
 
 
@@ -85,8 +146,8 @@ def move(connection: sqlite3.Connection, row: RunRow, now: RunStatus) -> bool:
     """Change the status of a live run; False where it is not live any more (the fence)."""
     return (
         connection.execute(
-            f"UPDATE run SET status = ?, started_at = ? WHERE id = ? AND status IN ({_LIVE})",
-            (now, row.started_at, row.id),
+            f"UPDATE run SET status = ?, started_at = ?, intent = ? WHERE id = ? AND status IN ({_LIVE})",
+            (now, row.started_at, row.intent, row.id),
         ).rowcount
         == 1
     )
@@ -123,15 +184,28 @@ def confirm(connection: sqlite3.Connection, run_id: str) -> None:
     connection.execute("UPDATE run SET unconfirmed = 0 WHERE id = ?", (run_id,))
 
 
-def ending(connection: sqlite3.Connection) -> list[RunRow]:
-    """Runs whose kill is asked for and not confirmed."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM run WHERE status = 'ending'")
+def in_transition(connection: sqlite3.Connection) -> list[RunRow]:
+    """Runs of whose client something is asked that it has not confirmed: a kill, a pause, a resume."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM run WHERE status IN ('ending', 'pausing', 'resuming')")
     return [_row(values) for values in rows]
 
 
 def unconfirmed_clients(connection: sqlite3.Connection) -> set[int]:
     """Clients on which a run may be alive though its job is cancelled (CONTRACT 9.11)."""
     return {row[0] for row in connection.execute("SELECT client_id FROM run WHERE unconfirmed = 1")}
+
+
+def unconfirmed_of_job(connection: sqlite3.Connection, job_id: int) -> bool:
+    """Whether the job has a run of which something may be alive."""
+    return (
+        connection.execute("SELECT 1 FROM run WHERE job_id = ? AND unconfirmed = 1 LIMIT 1", (job_id,)).fetchone()
+        is not None
+    )
+
+
+def ids_of_job(connection: sqlite3.Connection, job_id: int) -> list[str]:
+    """Ids of all the job's runs."""
+    return [row[0] for row in connection.execute("SELECT id FROM run WHERE job_id = ?", (job_id,))]
 
 
 def unconfirmed_of_client(connection: sqlite3.Connection, client_id: int) -> list[RunRow]:
@@ -142,40 +216,52 @@ def unconfirmed_of_client(connection: sqlite3.Connection, client_id: int) -> lis
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A run that its client must start or kill, with what it needs to know."""
+    """Something that its client must do to a run, with what it needs to know.
+
+    `status` is that of the run: `offered` asks for a start, `ending` for a kill, `pausing` and `resuming` for those.
+    `hosts`: ids of the further clients of a job that holds several, a comma list in the order of their slots.
+    """
 
     run_id: str
-    kill: bool
+    status: RunStatus
     job_id: int
     root_id: int
+    work_id: int
     work_name: str
     cpus: int
     command: str
     specification: str
+    kind: str
+    hosts: str
 
 
 def orders_for(connection: sqlite3.Connection, client_id: int, but_for: Iterable[str]) -> list[Order]:
-    """What the client has to do and has not said it knows: runs to start in the order offered, and runs to kill."""
+    """What the client has to do and has not said it knows: in the order offered, kills that were given up last."""
     known = set(but_for)
     rows = connection.execute(
         f"""
-        SELECT run.id, run.status <> 'offered', run.job_id, job.root_id, work.name, run.cpus, job.command,
-            job.specification
+        SELECT run.id, run.status, run.job_id, job.root_id, work.id, work.name, run.cpus, job.command,
+            job.specification, run.kind, coalesce((
+                SELECT group_concat(client_id) FROM (
+                    SELECT other.client_id FROM run AS other
+                    WHERE other.work_id = run.work_id AND other.slot > 0 AND other.status IN ({_LIVE})
+                    ORDER BY other.slot)), '')
         FROM run JOIN job ON job.id = run.job_id JOIN work ON work.id = run.work_id
-        WHERE run.client_id = ? AND run.status IN ({_LIVE}) AND run.status IN ('offered', 'ending')
+        WHERE run.client_id = ? AND run.status IN ({_LIVE})
+            AND run.status IN ('offered', 'ending', 'pausing', 'resuming') AND run.slot = 0
         ORDER BY run.rowid
         """,
         (client_id,),
     ).fetchall()
     rows += connection.execute(
         """
-        SELECT run.id, 1, run.job_id, run.job_id, '', run.cpus, '""', '{}' FROM run
+        SELECT run.id, 'ending', run.job_id, run.job_id, run.work_id, '', run.cpus, '""', '{}', '', '' FROM run
         WHERE client_id = ? AND unconfirmed = 1
         """,
         (client_id,),
     ).fetchall()
-    orders = [Order(row[0], bool(row[1]), *row[2:]) for row in rows]
-    return [order for order in orders if order.kill or order.run_id not in known]
+    orders = [Order(row[0], RunStatus(row[1]), *row[2:]) for row in rows]
+    return [order for order in orders if order.status is not RunStatus.OFFERED or order.run_id not in known]
 
 
 def count_presence(connection: sqlite3.Connection, job_id: int, client_id: int, change: int) -> int:

@@ -17,7 +17,7 @@ import pytest
 
 from hqserver.domain.errors import Busy, Conflict, DiskFull
 from hqserver.store.database import Database, StoreUnusable, Transaction
-from hqserver.store.schema import MIGRATIONS
+from hqserver.store.migrations import MIGRATIONS
 
 
 @pytest.fixture

@@ -197,13 +197,17 @@ def test_ids_of_jobs_are_never_given_twice(connection: sqlite3.Connection) -> No
     ("question", "index"),
     [
         (
-            "SELECT id FROM job WHERE requirement_id = 1 AND claimable > 0 ORDER BY priority DESC, position, id",
+            "SELECT id FROM job WHERE requirement_id = 1 AND claimable > 0 AND held = '' "
+            "ORDER BY priority DESC, position, id",
             "job_queue",
         ),
         ("SELECT id FROM job WHERE parents = 0 AND ended_at IS NULL ORDER BY id", "job_root_unfinished"),
         ("SELECT id FROM job WHERE parents = 0 AND ended_at IS NOT NULL ORDER BY id", "job_root_finished"),
         ("SELECT id FROM job WHERE status = 'failed' ORDER BY id", "job_status"),
         ("SELECT id FROM run WHERE client_id = 1 AND unconfirmed = 1", "run_unconfirmed"),
+        ("SELECT id FROM run WHERE work_id = 1", "run_work"),
+        ("SELECT id FROM job WHERE first_parent_id = 1", "job_first_parent"),
+        ("SELECT id FROM job WHERE ended_at IS NOT NULL AND ended_at < 9 ORDER BY ended_at, id", "job_ended"),
     ],
 )
 def test_what_is_asked_often_is_answered_by_an_index_without_sorting(
