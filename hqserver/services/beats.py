@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from dataclasses import dataclass
 
+from hqserver.domain.hooks import outcome_of
 from hqserver.domain.jobspec import command_for
-from hqserver.domain.lifecycle import RunEvent
+from hqserver.domain.lifecycle import RunEvent, WorkEvent
 from hqserver.domain.platforms import platform_key
-from hqserver.domain.status import RunStatus
-from hqserver.store import runs
+from hqserver.domain.status import JobStatus, RunStatus
+from hqserver.store import jobs, runs, work
 from hqserver.store.database import Transaction
 from hqserver.store.runs import Order
 
+from . import client_control
 from .assignment import hand_out_to
 from .farm import Farm
+from .folders import folder_environment
+from .package import client_package
 from .progression import come_back, happen
 from .registration import authenticate
 from .reports import ENDED, REFUSED, Report, apply
@@ -36,7 +41,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A heartbeat as it came in, checked. Memory and disk in kB, idle time in minutes."""
+    """A heartbeat as it came in, checked. Memory and disk in kB, idle time and offset from UTC in minutes.
+
+    `leaving`: the daemon has ended everything and is about to end itself, for good.
+    """
 
     session: str
     sequence: int
@@ -44,12 +52,14 @@ class Beat:
     memory_free: int
     disk_free: int
     idle_minutes: int
+    utc_offset: int
     spare: int
     accepting: bool
     queued: frozenset[str]
     progress: dict[str, float]
     output: tuple[Piece, ...]
     reports: tuple[Report, ...]
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,10 @@ def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
         presence.lost = False
         if withdraw or any(report.kind in (ENDED, REFUSED) for report in beat.reports):
             farm.ask_for_pass()
-    orders = [] if late else _orders(farm, presence, beat)
+    if beat.leaving and not late:
+        client_control.leave(farm, presence.row.id)
+        return Answer(farm.policy.beat_seconds, [], results, output)
+    orders = [] if late else [*_orders(farm, presence, beat), *_orders_for_daemon(presence)]
     return Answer(farm.policy.beat_seconds, orders, results, output)
 
 
@@ -97,6 +110,7 @@ def _note_vitals(farm: Farm, presence: Presence, beat: Beat) -> None:
     row.heartbeat_at = farm.clock.now()
     row.load = min(max(beat.load, 0.0), float(row.cpus))
     row.memory_free, row.disk_free, row.idle_minutes = beat.memory_free, beat.disk_free, beat.idle_minutes
+    row.utc_offset = beat.utc_offset
     presence.unsaved = True
     if beat.progress:
         farm.watch.note_progress(beat.progress)
@@ -121,9 +135,8 @@ def _store(farm: Farm, client_id: int, piece: Piece) -> int:
 def _apply(
     farm: Farm, transaction: Transaction, presence: Presence, beat: Beat, back: bool, withdraw: bool
 ) -> dict[str, str]:
-    now = farm.clock.now()
     client_id, label = presence.row.id, presence.row.label
-    with Sheet(transaction, now) as sheet:
+    with Sheet(farm, transaction, client_id) as sheet:
         if back:
             presence.orders_waiting = True  # runs whose work was given to others meanwhile are to be ended
             for run in runs.live_of_client(sheet.connection, client_id):
@@ -137,9 +150,8 @@ def _apply(
                     happen(sheet, run, RunEvent.REFUSED, reason=f"{label} takes no new work")
     if any(report.kind in (ENDED, REFUSED) for report in beat.reports):
         # The client reports and fetches in the same call: what its freed CPUs can take goes back with the answer.
-        with Sheet(transaction, now) as sheet:
-            if hand_out_to(farm, sheet, client_id):
-                presence.orders_waiting = True
+        with Sheet(farm, transaction, client_id) as sheet:
+            hand_out_to(farm, sheet, client_id)
     return results
 
 
@@ -149,26 +161,51 @@ def _orders(farm: Farm, presence: Presence, beat: Beat) -> list[dict[str, object
     presence.orders_waiting = False
     with farm.database.read() as connection:
         orders = runs.orders_for(connection, presence.row.id, beat.queued)
-        built = [_kill(order) if order.kill else _start(farm, presence, order) for order in orders]
+        built = [_order(farm, connection, presence, order) for order in orders]
     if orders or beat.queued:
         presence.orders_waiting = True  # until reports show that they arrived
-    return built if beat.accepting else [order for order in built if order["kind"] == "kill"]
+    return built if beat.accepting else [order for order in built if order["kind"] != "start"]
 
 
-def _kill(order: Order) -> dict[str, object]:
-    return {"kind": "kill", "run": order.run_id, "reason": "not wanted any more"}
+def _orders_for_daemon(presence: Presence) -> list[dict[str, object]]:
+    """What the daemon itself is asked to do: once a beat, until what it registers as shows that it has."""
+    match presence.row.wanted:
+        case "upgrade":
+            package = client_package()
+            return [{"kind": "upgrade", "version": package.version, "path": package.path}]
+        case "restart":
+            return [{"kind": "restart"}]
+        case "end":
+            return [{"kind": "end", "reason": "the client was removed from the farm"}]
+    return []
 
 
-def _start(farm: Farm, presence: Presence, order: Order) -> dict[str, object]:
+def _order(farm: Farm, connection: sqlite3.Connection, presence: Presence, order: Order) -> dict[str, object]:
+    match order.status:
+        case RunStatus.PAUSING:
+            return {"kind": "pause", "run": order.run_id}
+        case RunStatus.RESUMING:
+            return {"kind": "resume", "run": order.run_id}
+        case RunStatus.ENDING:
+            return {"kind": "kill", "run": order.run_id, "reason": "not wanted any more"}
+    return _start(farm, connection, presence, order)
+
+
+def _start(farm: Farm, connection: sqlite3.Connection, presence: Presence, order: Order) -> dict[str, object]:
     key = platform_key(presence.row.platform)
     specification = json.loads(order.specification)
+    hosts = [presence.row.hostname, *(_hostname(farm, int(each)) for each in order.hosts.split(",") if each)]
     environment = {
-        "HQROOT": farm.policy.network_root.get(key, ""),
+        **folder_environment(farm, connection, key),
         **specification.get("environment", {}),
         "JOBID": str(order.job_id),
         "ROOTJOBID": str(order.root_id),
-        "HQHOSTS": presence.row.hostname,
+        "HQHOSTS": ",".join(hosts),
     }
+    command, most_seconds = json.loads(order.command), specification.get("maxTime", 0)
+    if order.kind:
+        command, most_seconds = specification["hooks"][order.kind], farm.policy.hook_timeout_seconds
+        environment["HQSTATUS"] = _outcome(connection, order)
     pattern = specification.get("progressPattern")
     return {
         "kind": "start",
@@ -176,11 +213,28 @@ def _start(farm: Farm, presence: Presence, order: Order) -> dict[str, object]:
         "job": order.job_id,
         "root": order.root_id,
         "work": order.work_name,
-        "command": command_for(json.loads(order.command), key) or "",
+        "command": command_for(command, key) or "",
         "shell": specification.get("shell", ""),
         "environment": environment,
         "cpus": order.cpus,
+        "maxTime": float(most_seconds),
+        "hook": order.kind,
         "logLimit": farm.policy.log_limit_bytes,
         "killGrace": farm.policy.kill_grace_seconds,
         "progressPatterns": [pattern] if pattern else list(farm.policy.progress_patterns),
     }
+
+
+def _hostname(farm: Farm, client_id: int) -> str:
+    presence = farm.watch.get(client_id)
+    return presence.row.hostname if presence else ""
+
+
+def _outcome(connection: sqlite3.Connection, order: Order) -> str:
+    """What `HQSTATUS` tells a hook: how the job ends (CONTRACT 9.13)."""
+    row = jobs.load(connection, order.job_id)
+    if row is not None and row.cancelled:
+        return JobStatus.CANCELLED
+    if row is not None and row.failed_children:
+        return JobStatus.FAILED
+    return outcome_of(WorkEvent(work.load(connection, order.work_id).pending))

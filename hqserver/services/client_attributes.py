@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from hqserver.store import lookup, runs
+from hqserver.domain.availability import from_text
+from hqserver.store import groups, lookup, runs
 
 from .attributes import Attribute, Batch, field, moment
 from .farm import Farm
-
-_ANYTIME = {
-    "id": 0,
-    "enabled": True,
-    "kind": "time",
-    "days": [0, 1, 2, 3, 4, 5, 6],
-    "start": "00:00",
-    "end": "00:00",
-    "minutes": 0,
-}
-"""The rule of a client that nobody gave rules: always available (CONTRACT 5.3, 9.14)."""
+from .package import client_package
 
 
 def named(farm: Farm, client_id: int) -> dict[str, Any]:
-    """A client as jobs name it: id, hostname, name, label, ip."""
+    """A client as jobs name it, a removed one too: id, hostname, name, label, ip."""
     presence = farm.watch.get(client_id)
     if presence is None:
         return {"id": client_id, "hostname": "", "name": "", "label": f"client {client_id}", "ip": ""}
     row = presence.row
-    return {"id": row.id, "hostname": row.hostname, "name": row.name, "label": row.label, "ip": row.ip}
+    return {"id": row.id, "hostname": row.hostname, "name": row.shown_name, "label": row.label, "ip": row.ip}
 
 
 def why_unavailable(batch: Batch) -> list[str]:
     """Of each client why it takes no new work, "" where it does."""
+    watch, clock = batch.farm.watch, batch.farm.clock
+    monotonic, now = clock.monotonic(), clock.now()
     unconfirmed = runs.unconfirmed_clients(batch.connection)
-    monotonic = batch.farm.clock.monotonic()
-    found = []
-    for row in batch.rows:
-        presence = batch.farm.watch.get(row.id)
-        found.append(batch.farm.watch.why_not_taking(presence, monotonic, unconfirmed) if presence else "was removed")
-    return found
+    presences = (watch.get(client_id) for client_id in batch.ids)
+    return [watch.why_not_taking(each, monotonic, now, unconfirmed) for each in presences if each is not None]
 
 
 def _running_jobs(batch: Batch) -> list[list[int]]:
@@ -57,8 +45,17 @@ def _latest_notes(batch: Batch) -> list[str]:
     return [found[client_id][1] if client_id in found else "" for client_id in batch.ids]
 
 
-def _always(value: Any) -> Callable[[Batch], list[Any]]:
-    return lambda batch: [value for _ in batch.rows]
+def _groups(batch: Batch) -> list[list[int]]:
+    found = groups.groups_of_clients(batch.connection, batch.ids)
+    return [found.get(client_id, []) for client_id in batch.ids]
+
+
+def _availability_rules(batch: Batch) -> list[list[dict[str, Any]]]:
+    return [[rule.as_dict() for rule in from_text(row.availability)] for row in batch.rows]
+
+
+def _needs_upgrade(batch: Batch) -> list[bool]:
+    return [row.version != client_package().version for row in batch.rows]
 
 
 CLIENT_ATTRIBUTES: dict[str, Attribute] = {
@@ -83,18 +80,23 @@ CLIENT_ATTRIBUTES: dict[str, Attribute] = {
             "query",
         ),
         Attribute("disabled", "Switched off by an administrator.", lambda b: [bool(row.disabled) for row in b.rows]),
-        Attribute("availabilityRules", "When it is available.", _always([_ANYTIME])),
-        Attribute("groups", "Ids of its groups.", _always([])),
+        Attribute("availabilityRules", "When it takes jobs, in its own time zone.", _availability_rules),
+        Attribute("groups", "Ids of its groups.", _groups, "query"),
         Attribute(
             "lastHeartbeat", "When it was last heard.", lambda batch: [moment(row.heartbeat_at) for row in batch.rows]
         ),
         Attribute("runningJobs", "Ids of the jobs that run there.", _running_jobs, "query"),
-        Attribute("needsUpgrade", "Whether its code differs from the server's.", _always(False)),
+        Attribute("needsUpgrade", "Whether its code differs from the server's.", _needs_upgrade),
         Attribute("version", "Hash of its code.", field("version")),
         Attribute("threadId", "Id of its note thread, or None.", _thread_ids, "query"),
         Attribute("latestNote", 'Text of the newest note, "" without one.', _latest_notes, "query"),
         Attribute("memoryFree", "Free memory in kB.", field("memory_free")),
         Attribute("diskFree", "Free disk in kB where it keeps its runs.", field("disk_free")),
+        Attribute("diskTotal", "Size of that disk in kB, 0 while unknown.", field("disk_total")),
+        Attribute("location", "Folder where it keeps its runs.", field("location")),
+        Attribute("utcOffset", "Minutes that its time zone is east of UTC now.", field("utc_offset")),
+        Attribute("wanted", 'What it is asked to do: upgrade, restart, end or "".', field("wanted")),
+        Attribute("upgradeError", 'Why its last upgrade failed, "" where none did.', field("upgrade_error")),
         Attribute("port", "Port it listens on for wakeup, 0 when it does not.", field("port")),
         Attribute("unavailableBecause", 'Why it takes no jobs, "" where it does.', why_unavailable, "query"),
     )

@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from hqserver.domain.conditions import Condition
 from hqserver.domain.errors import BadSpecification, Conflict, near_match
 from hqserver.domain.family import fails_its_parent
 from hqserver.domain.job import Tree
 from hqserver.domain.jobspec import PROPERTIES, JobSpec, walk
+from hqserver.domain.mail import MailPolicy
 from hqserver.domain.requirement import Requirement, requirement_of
-from hqserver.domain.status import FINISHED_JOB, WorkStatus
+from hqserver.domain.status import FINISHED_JOB, FINISHED_WORK
 from hqserver.store import history, jobs
 from hqserver.store.jobs import JobRow, JobTexts
+
+from .notices import warning
 
 _STORED = {
     "shell": "shell",
     "environment": "environment",
+    "tags": "tags",
+    "resources": "resources",
+    "max_time": "maxTime",
+    "hooks": "hooks",
+    "email_reasons": "emailReasons",
     "progress_pattern": "progressPattern",
     "properties": "properties",
 }
@@ -38,6 +47,9 @@ class Draft:
     outside_parents: list[int] = field(default_factory=list)
     existing: list[int] = field(default_factory=list)
     submitted_by: str = ""
+    conditions: tuple[Condition, ...] = ()
+    pending: str = ""
+    hooks: tuple[str, ...] = ()
 
 
 def make_drafts(connection: sqlite3.Connection, specs: Sequence[JobSpec], now: float) -> list[Draft]:
@@ -46,13 +58,12 @@ def make_drafts(connection: sqlite3.Connection, specs: Sequence[JobSpec], now: f
     `now` is the time of their submission. Raises `BadSpecification` and `Conflict` for a `uuid` that is taken.
     """
     first = jobs.next_id(connection)
-    requirement_ids = _requirement_ids(connection, specs)
     drafts: list[Draft] = []
     by_spec: dict[int, Draft] = {}
     by_stub: dict[str, Draft] = {}
     for number, (spec, nested_in) in enumerate(walk(specs)):
         parent = by_spec.get(id(nested_in))
-        draft = Draft(spec, _row(spec, first + number, requirement_ids, now), parent)
+        draft = Draft(spec, _row(spec, first + number, now), parent)
         by_spec[id(spec)] = draft
         if spec.stub_id:
             by_stub[spec.stub_id] = draft
@@ -71,20 +82,32 @@ def make_drafts(connection: sqlite3.Connection, specs: Sequence[JobSpec], now: f
     return drafts
 
 
-def _requirement_ids(connection: sqlite3.Connection, specs: Sequence[JobSpec]) -> dict[Requirement, int]:
-    wanted = {requirement_of(spec.command, spec.cpus) for spec, _ in walk(specs)}
-    return {requirement: jobs.requirement_id(connection, requirement.key()) for requirement in wanted}
+def requirement_for(draft: Draft) -> Requirement:
+    """What the draft requires of its clients, once it is known which conditions it inherits."""
+    spec = draft.spec
+    return requirement_of(
+        spec.command,
+        spec.cpus,
+        conditions=draft.conditions,
+        tags=spec.tags,
+        resources=spec.resources,
+        hosts=(spec.min_hosts, spec.max_hosts),
+    )
 
 
-def _row(spec: JobSpec, job_id: int, requirement_ids: Mapping[Requirement, int], now: float) -> JobRow:
+def _row(spec: JobSpec, job_id: int, now: float) -> JobRow:
     return JobRow(
         id=job_id,
         root_id=job_id,
-        requirement_id=requirement_ids[requirement_of(spec.command, spec.cpus)],
+        requirement_id=0,
         name=spec.name,
         priority=spec.priority or 0,
         cpus=spec.cpus,
         tries=spec.tries,
+        tries_given=spec.tries,
+        weightless=int(spec.weightless),
+        hooks=",".join(spec.hooks),
+        mail_reasons=",".join(spec.email_reasons) if spec.email_to else "",
         queued_at=now,
         updated_at=now,
     )
@@ -127,6 +150,8 @@ def texts_of(draft: Draft) -> JobTexts:
     stored: dict[str, object] = {
         name: value for attribute, name in _STORED.items() if (value := getattr(spec, attribute))
     }
+    if spec.email_to:
+        stored["emailTo"] = ",".join(spec.email_to)
     if spec.unknown:
         stored["unknown"] = spec.unknown
     return JobTexts(
@@ -138,13 +163,22 @@ def texts_of(draft: Draft) -> JobTexts:
     )
 
 
-def first_lines(draft: Draft) -> Iterator[history.Entry]:
-    """The lines with which the job's history begins (CONTRACT 9.5: unknown properties are named first)."""
+def first_lines(draft: Draft, mail: MailPolicy | None, known: Container[str]) -> Iterator[history.Entry]:
+    """The lines with which the job's history begins (CONTRACT 9.5: unknown properties are named first).
+
+    `mail`: how the farm sends mail, None where it does not; `known`: names of the resources the farm has.
+    """
     row = draft.row
     for name in draft.spec.unknown:
         hint = near_match(name, PROPERTIES)
         message = f"no such property of a job: {name}{hint}"
         yield history.Entry(row.id, row.queued_at, "unknown property", row.status, message)
+    for name in draft.spec.resources:
+        if name not in known:
+            message = f"the farm has no resource {name!r}: the job waits until it has"
+            yield history.Entry(row.id, row.queued_at, "unknown resource", row.status, message)
+    if message := warning(mail, draft.spec.email_to, draft.spec.email_reasons):
+        yield history.Entry(row.id, row.queued_at, "no mail", row.status, message)
     yield history.Entry(row.id, row.queued_at, "submitted", row.status)
 
 
@@ -162,8 +196,8 @@ def own_tree(row: JobRow) -> Tree:
         jobs=1,
         jobs_finished=int(finished),
         jobs_failed=int(fails_its_parent(row.status)),
-        work=items,
-        work_ended=row.work[WorkStatus.FAILED],
+        work=0 if row.weightless else items,
+        work_ended=0 if row.weightless else sum(row.work[status] for status in FINISHED_WORK),
     )
 
 

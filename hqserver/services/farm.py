@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hqserver.domain.mail import MailPolicy
 from hqserver.domain.progress import DEFAULT_PATTERNS
 from hqserver.store.database import Database
 from hqserver.store.output import OutputFiles
 
+from .holds import Holds
 from .watch import Watch
 
 
@@ -33,11 +35,21 @@ class Policy:
     kill_grace_seconds: float = 10.0
     reschedule_abandoned: bool = True
     max_client_losses: int = 3
+    max_failures_per_client: int = 3
+    hold_timeout_seconds: float = 600.0
+    hook_timeout_seconds: float = 600.0
+    expire_jobs_days: float = 14.0
     refuse_unknown_properties: bool = False
     log_limit_bytes: int = 64 * 1024 * 1024
     progress_patterns: tuple[str, ...] = DEFAULT_PATTERNS
     network_root: Mapping[str, str] = field(default_factory=dict)
     """Where the shared folder is on clients of each platform key: what `HQROOT` says."""
+    network_drive: str = ""
+    """The drive to which Windows machines map the shared folder, where clients see it under a UNC path."""
+    network_host: str = ""
+    """The machine that shares that folder."""
+    mail: MailPolicy | None = None
+    """What mail says of the farm; None where no mail server is configured and no mail is sent."""
 
     @property
     def suspect_seconds(self) -> float:
@@ -55,6 +67,7 @@ class Farm:
     """The farm: its database, logs, what is known of its clients, its clock, its rules.
 
     `ask_for_pass` makes the dispatcher look for work to hand out, `wake` tells a client that there are orders for it.
+    `settings` is the configuration file's own text of each key it holds, under each spelling, without secrets.
     """
 
     database: Database
@@ -64,3 +77,5 @@ class Farm:
     policy: Policy
     ask_for_pass: Callable[[], None]
     wake: Callable[[int], None]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    holds: Holds = field(default_factory=Holds)

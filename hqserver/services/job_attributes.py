@@ -9,14 +9,17 @@ from typing import Any
 
 from hqserver.domain.family import ui_status
 from hqserver.domain.job import PROGRESS_UNIT, Tree, overall_progress, seconds_left
-from hqserver.domain.placement import why_waiting
-from hqserver.domain.requirement import Requirement
+from hqserver.domain.placement import Wanted
+from hqserver.domain.requirement import Requirement, requirement_from
 from hqserver.domain.status import JobStatus, WorkStatus
-from hqserver.store import lookup, runs
+from hqserver.domain.waiting import why_waiting
+from hqserver.store import failures, lookup
 from hqserver.store.schema import TREE_COLUMNS, WORK_COLUMNS
 
 from .attributes import Attribute, Batch, column, moment
+from .board import open_board
 from .client_attributes import named
+from .farm import Farm
 
 
 def tree_of(row: sqlite3.Row) -> Tree:
@@ -26,7 +29,9 @@ def tree_of(row: sqlite3.Row) -> Tree:
 
 def _ui_statuses(batch: Batch) -> list[str]:
     return [
-        ui_status(JobStatus(row["status"]), has_children=row["children"] > 0, clients=row["tree_clients"])
+        ui_status(
+            JobStatus(row["status"]), has_children=row["children"] > 0, clients=row["tree_clients"], held=row["held"]
+        )
         for row in batch.rows
     ]
 
@@ -83,6 +88,35 @@ def _clients(batch: Batch) -> list[list[dict[str, Any]]]:
     return [[named(batch.farm, client_id) for client_id in found.get(job_id, [])] for job_id in batch.ids]
 
 
+def _requirements(batch: Batch) -> list[Requirement]:
+    keys = lookup.requirements(batch.connection, [row["requirement_id"] for row in batch.rows])
+    return [requirement_from(keys[row["requirement_id"]]) for row in batch.rows]
+
+
+def _conditions(batch: Batch) -> list[list[dict[str, str]]]:
+    return [[each.as_dict() for each in requirement.conditions] for requirement in _requirements(batch)]
+
+
+def _hosts(batch: Batch) -> list[dict[str, int]]:
+    return [{"min": each.min_hosts, "max": each.max_hosts} for each in _requirements(batch)]
+
+
+def _clients_on_hold(batch: Batch) -> list[list[dict[str, Any]]]:
+    holds = batch.farm.holds
+    return [[named(batch.farm, client_id) for client_id in holds.clients_of(job_id)] for job_id in batch.ids]
+
+
+def _blocked(batch: Batch) -> dict[int, frozenset[int]]:
+    """Clients that failed too much of each root job, by its id; in one query (CONTRACT 3.6)."""
+    roots = {row["root_id"] for row in batch.rows}
+    return failures.blocked(batch.connection, batch.farm.policy.max_failures_per_client, roots)
+
+
+def _blocked_clients(batch: Batch) -> list[list[str]]:
+    blocked = _blocked(batch)
+    return [[batch.farm.watch.label(each) for each in sorted(blocked.get(row["root_id"], ()))] for row in batch.rows]
+
+
 def _unconfirmed(batch: Batch) -> list[list[str]]:
     found = lookup.unconfirmed_clients(batch.connection, batch.ids)
     return [[batch.farm.watch.label(client_id) for client_id in found.get(job_id, [])] for job_id in batch.ids]
@@ -109,30 +143,47 @@ def _waiting_for(batch: Batch) -> list[str]:
     """The reason by the scheduler's own predicates (CONTRACT 10, Why)."""
     ending = lookup.ending_clients(batch.connection, batch.ids)
     lost = lookup.lost_clients(batch.connection, batch.ids)
-    requirements = lookup.requirements(batch.connection, [row["requirement_id"] for row in batch.rows])
-    seats = batch.farm.watch.seats(
-        batch.farm.clock.monotonic(), runs.occupancy(batch.connection), runs.unconfirmed_clients(batch.connection)
-    )
-    reasons: dict[int, str] = {}
-    label = batch.farm.watch.label
+    found = [_waits_for_itself(batch.farm, row, ending, lost) for row in batch.rows]
+    waiting = [row for row, reason in zip(batch.rows, found, strict=True) if reason is None]
+    for_clients = iter(_wait_for_clients(Batch(batch.farm, batch.connection, waiting)) if waiting else ())
+    return [next(for_clients) if reason is None else reason for reason in found]
 
-    def reason(row: sqlite3.Row) -> str:
-        if row["id"] in ending:
-            return f"ending on {', '.join(label(client_id) for client_id in ending[row['id']])}"
-        if row["id"] in lost:
-            return (
-                f"{', '.join(label(client_id) for client_id in lost[row['id']])} to be heard again, or another client"
-            )
-        if row["status"] == JobStatus.QUEUED:
-            return f"{row['children_unfinished']} of {row['children']} children to end"
-        if row["status"] == JobStatus.RUNNABLE:
-            key = row["requirement_id"]
-            if key not in reasons:
-                reasons[key] = why_waiting(Requirement.from_key(requirements[key]), seats)
-            return reasons[key]
-        return ""
 
-    return [reason(row) for row in batch.rows]
+def _waits_for_itself(
+    farm: Farm, row: sqlite3.Row, ending: Mapping[int, list[int]], lost: Mapping[int, list[int]]
+) -> str | None:
+    """What a job waits for that no free client could change; None where it waits for a client."""
+    if row["id"] in ending:
+        return f"ending on {_labels(farm, ending[row['id']])}"
+    if row["id"] in lost:
+        return f"{_labels(farm, lost[row['id']])} to be heard again, or another client"
+    released = "somebody to unblock it" if row["held"] == "block" else "somebody to resume it"
+    if row["status"] == JobStatus.QUEUED:
+        children = f"{row['children_unfinished']} of {row['children']} children to end"
+        return f"{children} and {released}" if row["held"] else children
+    if row["status"] == JobStatus.PAUSED:
+        return released
+    return None if row["status"] == JobStatus.RUNNABLE else ""
+
+
+def _labels(farm: Farm, client_ids: Sequence[int]) -> str:
+    return ", ".join(farm.watch.label(client_id) for client_id in client_ids)
+
+
+def _wait_for_clients(batch: Batch) -> list[str]:
+    """Jobs that require the same wait for the same, but for those that hold clients of their own."""
+    farm = batch.farm
+    board = open_board(farm, batch.connection)
+    blocked = _blocked(batch)
+    reasons: dict[object, str] = {}
+    found = []
+    for row, requirement in zip(batch.rows, _requirements(batch), strict=True):
+        of_root = blocked.get(row["root_id"], frozenset())
+        key = (requirement, of_root, row["id"] if farm.holds.clients_of(row["id"]) else 0)
+        if key not in reasons:
+            reasons[key] = why_waiting(board, Wanted(row["id"], requirement, of_root))
+        found.append(reasons[key])
+    return found
 
 
 def _thread_ids(batch: Batch) -> list[int | None]:
@@ -167,15 +218,17 @@ JOB_ATTRIBUTES: dict[str, Attribute] = {
         Attribute("children", "Ids of the jobs that must end before it.", _related(lookup.children), "query"),
         Attribute("parents", "Ids of the jobs that wait for it.", _related(lookup.parents), "query"),
         Attribute("clients", "Clients that run or ran it: id, hostname, name, label, ip.", _clients, "query"),
-        Attribute("clientsOnHold", "Clients reserved for it until it has enough.", _always([])),
-        Attribute("conditions", "Scheduling conditions.", _always([])),
-        Attribute("tags", "Sharing rules.", _always([])),
+        Attribute("clientsOnHold", "Clients reserved for it until it has enough.", _clients_on_hold),
+        Attribute("conditions", "Scheduling conditions: type, name, op, value.", _conditions, "query"),
+        Attribute("tags", "Sharing rules.", _specified("tags", [])),
         Attribute("cpus", "CPUs it needs on its client; 0 = all of them.", column("cpus")),
         Attribute("queueTime", "When it was submitted.", column("queued_at", moment)),
         Attribute("startTime", "When it or a descendant first started.", column("started_at", moment)),
         Attribute("endTime", "When it ended; None until then.", column("ended_at", moment)),
         Attribute("logs", "Status log: time, event, status, message, client.", _logs, "query"),
-        Attribute("resources", "Resources it needs, None where none.", _always(None)),
+        Attribute("resources", "Resources it needs, name to amount; None where none.", _specified("resources", None)),
+        Attribute("hosts", "How many clients it gets: min, max.", _hosts, "query"),
+        Attribute("blockedClients", "Clients that failed too much of its root job.", _blocked_clients, "query"),
         Attribute("triesLeft", "Automatic retries left.", column("tries")),
         Attribute("waitingFor", 'Why it waits, "" where it does not.', _waiting_for, "query"),
         Attribute(
@@ -191,13 +244,19 @@ JOB_ATTRIBUTES: dict[str, Attribute] = {
         Attribute("command", "Shell commands: a text, or one for each platform.", column("command", json.loads)),
         Attribute("shell", 'Shell of the command, "" = the client\'s default.', _specified("shell", "")),
         Attribute("environment", "Variables set for the command.", _specified("environment", {})),
+        Attribute(
+            "hooks", "Commands that follow its outcome, by the property that holds them.", _specified("hooks", {})
+        ),
+        Attribute("maxTime", "Seconds its command may run, 0 = unlimited.", _specified("maxTime", 0)),
+        Attribute("emailTo", "Recipients of mail, a comma list.", _specified("emailTo", "")),
+        Attribute("emailReasons", "What sends mail.", _specified("emailReasons", [])),
         Attribute("properties", "Texts kept with the job.", _specified("properties", {})),
         Attribute("uuid", "Permanent unique name.", column("uuid")),
         Attribute("root", "Id of the root by first parents, fixed at submission.", column("root_id")),
         Attribute("tasks", "Descendants: total, finished, failed.", _tasks),
         Attribute("workCounts", "The job's own work items by status.", _work_counts),
         Attribute("outcome", "Of a succeeded job: exit, empty, byHand, imported.", column("outcome")),
-        Attribute("held", 'pause, block or "": what holds it back.', _always("")),
+        Attribute("held", 'pause, block or "": what holds it back.', column("held")),
         Attribute("unconfirmed", "Clients that never confirmed its kill.", _unconfirmed, "query"),
         Attribute("runnableTime", "When it first could have run.", column("runnable_at", moment)),
         Attribute("commandStartTime", "When its command first started.", column("command_started_at", moment)),

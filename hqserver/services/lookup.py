@@ -8,9 +8,11 @@ from typing import Any
 from hqserver.domain.errors import BadParameters, NotFound, TooLarge, near_match
 from hqserver.domain.status import JOB_NAME_LISTS, WAITING, JobStatus
 from hqserver.store import lookup
+from hqserver.store.clients import ClientRow
 
 from .attributes import Batch, chosen, read
 from .client_attributes import CLIENT_ATTRIBUTES
+from .directory import Directory, registered, registered_client
 from .farm import Farm
 from .job_attributes import JOB_ATTRIBUTES, unknown_properties
 
@@ -46,22 +48,79 @@ def job_detail(farm: Farm, job_id: int, attribs: Sequence[str] | None) -> dict[s
 
 
 def client_details(farm: Farm, client_ids: Sequence[int] | None, attribs: Sequence[str] | None) -> list[dict[str, Any]]:
-    """Clients, all of them or those of these that exist, always with `id` and `hostname`."""
-    attributes = chosen(CLIENT_ATTRIBUTES, attribs, ["id", "hostname"])
+    """Clients, all of them or those of these that exist, always with `id` and `hostname`.
+
+    Raises `BadParameters` for an unknown attribute, as everything here that takes attributes.
+    """
     if client_ids is None:
-        rows = [presence.row for presence in farm.watch.every()]
-    else:
-        rows = [presence.row for each in client_ids if (presence := farm.watch.get(each)) is not None]
-    with farm.database.read() as connection:
-        return read(attributes, Batch(farm, connection, rows))
+        return _read_clients(farm, [presence.row for presence in registered(farm)], attribs)
+    found = [presence.row for each in client_ids if (presence := farm.watch.get(each)) is not None]
+    return _read_clients(farm, [row for row in found if not row.removed], attribs)
 
 
 def client_detail(farm: Farm, client_id: int, attribs: Sequence[str] | None) -> dict[str, Any]:
     """One client. Raises `NotFound`."""
-    found = client_details(farm, [client_id], attribs)
+    return _read_clients(farm, [registered_client(farm, client_id).row], attribs)[0]
+
+
+def client_detail_by_name(farm: Farm, clientname: str, attribs: Sequence[str] | None) -> dict[str, Any]:
+    """The client called `hostname` or `hostname:name`. Raises `NotFound` with the near match."""
+    directory = Directory(farm)
+    presence = directory.named(clientname)
+    if presence is None:
+        raise directory.unknown(clientname)
+    return _read_clients(farm, [presence.row], attribs)[0]
+
+
+def client_details_by_name(
+    farm: Farm, clientnames: Iterable[str], attribs: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """Those of the clients called so that exist, in the order asked for."""
+    directory = Directory(farm)
+    found = [presence.row for each in clientnames if (presence := directory.named(each)) is not None]
+    return _read_clients(farm, found, attribs)
+
+
+def client_detail_by_hostname(farm: Farm, hostname: str, attribs: Sequence[str] | None) -> dict[str, Any]:
+    """The client of a machine: the unnamed one, else the one that came first. Raises `NotFound`."""
+    directory = Directory(farm)
+    found = directory.on_host(hostname)
     if not found:
-        raise NotFound(f"there is no client {client_id}")
-    return found[0]
+        raise directory.unknown(hostname)
+    return _read_clients(farm, [found[0].row], attribs)[0]
+
+
+def client_details_by_hostname(
+    farm: Farm, hostnames: Iterable[str] | None, attribs: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """The clients of these machines, None = all: of each the unnamed one, else all that run there."""
+    if hostnames is None:
+        return client_details(farm, None, attribs)
+    directory = Directory(farm)
+    return _read_clients(farm, [each.row for name in hostnames for each in directory.on_host(name)], attribs)
+
+
+def _read_clients(farm: Farm, rows: Sequence[ClientRow], attribs: Sequence[str] | None) -> list[dict[str, Any]]:
+    attributes = chosen(CLIENT_ATTRIBUTES, attribs, ["id", "hostname"])
+    with farm.database.read() as connection:
+        return read(attributes, Batch(farm, connection, rows))
+
+
+def jobs_on_client(farm: Farm, client_id: int) -> list[int]:
+    """Ids of the jobs that a client holds runs of; none of an unknown one."""
+    with farm.database.read() as connection:
+        return lookup.jobs_of_client(connection, client_id)
+
+
+def recent_jobs(farm: Farm, client_id: int, limit: int) -> list[int]:
+    """Ids of the jobs that ran on a client, a removed one too, most recently ended first; none of an unknown one.
+
+    Raises `BadParameters` for a negative limit.
+    """
+    if limit < 0:
+        raise BadParameters(f"limit must be 0 or more, not {limit}")
+    with farm.database.read() as connection:
+        return lookup.recent_jobs_of_client(connection, client_id, limit)
 
 
 def ids_by_status(farm: Farm, statuses: Iterable[str]) -> list[int]:
@@ -84,3 +143,20 @@ def root_ids(farm: Farm, *, finished: bool) -> list[int]:
     """Ids of jobs without a parent."""
     with farm.database.read() as connection:
         return lookup.root_ids(connection, finished=finished)
+
+
+def waiting_jobs(farm: Farm, wait_minutes: int, min_priority: int, max_priority: int) -> int:
+    """How many jobs have waited for a client so many minutes or longer, with a priority in these bounds.
+
+    Less than one minute counts all that wait; a negative bound is none.
+    """
+    before = farm.clock.now() - wait_minutes * 60.0 if wait_minutes > 0 else None
+    lowest, highest = (None if bound < 0 else bound for bound in (min_priority, max_priority))
+    with farm.database.read() as connection:
+        return lookup.count_runnable(connection, before, lowest, highest)
+
+
+def topmost(farm: Farm, job_id: int) -> int | None:
+    """The job's root, or where that was given a parent since, the oldest job above that has none; None for no job."""
+    with farm.database.read() as connection:
+        return lookup.topmost(connection, job_id)

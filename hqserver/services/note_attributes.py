@@ -41,6 +41,7 @@ NOTE_ATTRIBUTES: dict[str, Attribute] = {
     attribute.name: attribute
     for attribute in (
         Attribute("id", "Id of the note.", column("id")),
+        Attribute("threadId", "Id of the thread it stands in.", column("thread_id")),
         *_OWNER,
         Attribute("date", "When it was written.", column("at", moment)),
         Attribute("text", "Its text.", column("text")),

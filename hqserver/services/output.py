@@ -20,7 +20,8 @@ class _Piece:
 
 
 def job_output(farm: Farm, job_id: int, last_bytes: int | None = None) -> bytes:
-    """What the job's commands wrote, stdout and stderr merged; each later try after one marker line.
+    """What the job's commands wrote, stdout and stderr merged; each later try and each hook after one marker
+    line.
 
     `last_bytes`: no more than so much from the end is read. Where less arrived than the command wrote, the output says
     so. Raises `NotFound` for an unknown job.
@@ -58,11 +59,15 @@ def _pieces(farm: Farm, job_id: int) -> Iterator[_Piece]:
     tries = 0
     for row in rows:
         size = farm.output.size(job_id, row["id"])
-        if row["started_at"] is None and not size:
-            continue
-        tries += 1
+        if row["slot"] > 0 or (row["started_at"] is None and not size):
+            continue  # a further client of a job for several wrote nothing; others never began
         label = farm.watch.label(row["client_id"])
+        if row["kind"]:
+            marker = f"[hq] {row['kind']} on {label}\n"
+        else:
+            tries += 1
+            marker = f"[hq] try {tries} on {label}\n" if tries > 1 else ""
         missing = ""
         if row["ended_at"] is not None and row["log_size"] is not None and size < row["log_size"]:
             missing = f"\n[hq] the output ends here: {size} of {row['log_size']} bytes arrived\n"
-        yield _Piece(row["id"], f"[hq] try {tries} on {label}\n" if tries > 1 else "", missing, size)
+        yield _Piece(row["id"], marker, missing, size)

@@ -1,6 +1,7 @@
-"""The farm as the page and the metrics show it: each function is one consistent picture, bounded in size.
+"""Jobs as the page shows them: each function is one consistent picture, bounded in size.
 
-What a job or a client is like is read through the same attributes as `getJobs` and `getClients` read it.
+What a job is like is read through the same attributes as `getJobs` reads it. Clients stand in `overview_clients`,
+everything else of the farm in `overview_inventory`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,16 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from hqserver.domain.errors import Busy, NotFound
-from hqserver.domain.status import FINISHED_JOB, LIVE_RUN, RUNNING_JOB, JobStatus
+from hqserver.domain.status import FINISHED_JOB, RUNNING_JOB, JobStatus
 from hqserver.store import lookup, overview, runs
 from hqserver.store.overview import MOST_COUNTED
 from hqserver.store.overview import Roots as Roots
 
-from .attributes import Batch, chosen, read
-from .client_attributes import CLIENT_ATTRIBUTES
+from .attributes import Batch, chosen, moment, read
+from .directory import registered
 from .farm import Farm
 from .job_attributes import JOB_ATTRIBUTES, unknown_properties
 
@@ -30,25 +30,19 @@ MOST_CELLS = 2000
 MOST_RUNS = 50
 MOST_LINES = 200
 MOST_NOTES = 50
+MOST_PARENTS = 50
+MOST_BLOCKED = 50
 
 _LISTED = (
     *("name", "description", "submittedBy", "priority", "status", "uiStatus", "waitingFor", "overallProgress"),
-    *("tasks", "ETA", "queueTime", "startTime", "endTime", "latestNote"),
+    *("tasks", "ETA", "queueTime", "startTime", "endTime", "threadId", "latestNote", "held", "blockedClients"),
+    "showBlockedClientsWarning",
 )
 _SHOWN = (
-    *(*_LISTED, "progress", "parents", "root", "clients", "cpus", "triesLeft", "outcome", "unconfirmed", "uuid"),
-    *("runnableTime", "commandStartTime", "commandEndTime", "command", "shell", "environment", "properties"),
-    *("workCounts", "logs", "threadId"),
+    *(*_LISTED, "progress", "root", "cpus", "triesLeft", "outcome", "unconfirmed", "uuid", "runnableTime"),
+    *("commandStartTime", "commandEndTime", "command", "hooks", "shell", "environment", "properties", "workCounts"),
+    *("clientsOnHold", "conditions", "tags", "resources", "hosts", "maxTime", "emailTo", "emailReasons"),
 )
-
-
-class Availability(StrEnum):
-    """How a client is, as HQueue's dot tells it (CONTRACT 6.3): the first that holds is shown."""
-
-    OFFLINE = "offline"
-    RUNNING = "running jobs"
-    UNAVAILABLE = "unavailable"
-    AVAILABLE = "available"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +86,25 @@ class JobsOverview:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A child at a glance. `clients`: how many are at work for it and below."""
+    """A child at a glance. `held`: what holds it back, "" for nothing; `clients`: how many are at work for it and
+    below. Times are UTC epoch seconds."""
 
     id: int
     name: str
     status: str
+    held: str
     clients: int
+    started_at: float | None
+    ended_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as people read it. Times are UTC epoch seconds, memory is in kB, `signal` 0 stands for none."""
+    """A run as people read it. Times are UTC epoch seconds, memory is in kB, `signal` 0 stands for none.
+
+    `kind` names the hook that it ran, "" for the command; `slot` is above 0 on the further clients of a job that has
+    several. `listed`: the client has a page, since it was not removed from the farm.
+    """
 
     id: str
     job_id: int
@@ -110,6 +112,9 @@ class Run:
     work_name: str
     client_id: int
     client: str
+    listed: bool
+    kind: str
+    slot: int
     status: str
     offered_at: float
     started_at: float | None
@@ -132,76 +137,67 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockedClient:
+    """A client that failed so much of a root job that it gets no more of it (CONTRACT 3.6). `listed` as in `Run`."""
+
+    client_id: int
+    client: str
+    listed: bool
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobOverview:
     """One job by attribute, and what belongs to it.
 
     `unknown` are properties that nobody knows, as `x-NAME`. `children` is a page of the direct ones, `children_next`
     the id after which they go on; `children_total` counts them all. `cells` are the first `MOST_CELLS` children.
-    `runs` are the newest, newest first; `notes` the newest, oldest first.
+    `parents` are the ids of the oldest, `parents_total` counts them all; `names` has theirs and the root's. `runs` are
+    the newest, newest first; `notes` the newest, oldest first; `log` the newest lines of the status log as attribute
+    `logs` has them, oldest first, and `log_cut` says that there are more.
     """
 
     job: dict[str, Any]
     unknown: dict[str, Any]
     names: Mapping[int, str]
+    parents: list[int]
+    parents_total: int
     children_total: int
     children: list[dict[str, Any]]
     children_next: int | None
     cells: list[Cell]
     runs: list[Run]
+    blocked: list[BlockedClient]
+    log: list[dict[str, Any]]
+    log_cut: bool
     notes: list[Note]
-
-
-@dataclass(frozen=True, slots=True)
-class ClientOverview:
-    """One client by attribute, how it is, how many seconds it has been silent (None: not heard since the server's
-    start), how many runs and CPUs are taken there, and the jobs that run there by id and name."""
-
-    client: dict[str, Any]
-    availability: Availability
-    silence_seconds: float | None
-    runs: int
-    cpus_used: int
-    jobs: list[tuple[int, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class ClientDetail:
-    """One client with its live runs, those that ended last (latest first), and its notes (oldest first)."""
-
-    overview: ClientOverview
-    live: list[Run]
-    ended: list[Run]
-    notes: list[Note]
-
-
-@dataclass(frozen=True, slots=True)
-class FarmCounts:
-    """What metrics tell: jobs by status, clients by availability, live runs by status."""
-
-    jobs: Mapping[str, int]
-    clients: Mapping[Availability, int]
-    runs: Mapping[str, int]
 
 
 @contextmanager
-def _picture(farm: Farm) -> Iterator[sqlite3.Connection]:
-    """One consistent picture of the database. Raises `Busy` where it cannot be read."""
+def readable() -> Iterator[None]:
+    """Raises `Busy` where the database cannot be read within."""
     try:
-        with farm.database.read() as connection:
-            yield connection
+        yield
     except sqlite3.Error as problem:
         raise Busy(f"the database cannot be read: {problem}") from problem
 
 
+@contextmanager
+def picture(farm: Farm) -> Iterator[sqlite3.Connection]:
+    """One consistent picture of the database. Raises `Busy` where it cannot be read."""
+    with readable(), farm.database.read() as connection:
+        yield connection
+
+
 def read_check(farm: Farm) -> None:
     """Raises `Busy` where the database cannot be read."""
-    with _picture(farm) as connection:
+    with picture(farm) as connection:
         lookup.read_anything(connection)
 
 
 def jobs_overview(farm: Farm, lists: Sequence[tuple[Roots, int]], before: int | None = None) -> JobsOverview:
     """The lists asked for, each with the most jobs it may show; only jobs below the id `before`, where given."""
-    with _picture(farm) as connection:
+    with picture(farm) as connection:
         found = []
         for which, most in lists:
             ids = overview.newest_roots(connection, which, before, most + 1)
@@ -220,45 +216,76 @@ def _listed(farm: Farm, connection: sqlite3.Connection, job_ids: Sequence[int]) 
 
 
 def _counters(farm: Farm, connection: sqlite3.Connection) -> Counters:
+    clients = {presence.row.id for presence in registered(farm)}
     jobs = overview.count_by_status(connection, [status for status in JobStatus if status not in FINISHED_JOB])
     return Counters(
         active_jobs=sum(jobs.values()),
         running_jobs=sum(jobs.get(status, 0) for status in RUNNING_JOB),
-        clients=len(farm.watch.every()),
-        clients_running=len(runs.occupancy(connection)),
+        clients=len(clients),
+        clients_running=len(clients & runs.occupancy(connection).keys()),
     )
 
 
 def job_overview(farm: Farm, job_id: int, children_after: int = 0) -> JobOverview:
     """One job; of its children those above the id `children_after`. Raises `NotFound`."""
-    with _picture(farm) as connection:
+    with picture(farm) as connection:
         rows = lookup.jobs_by_id(connection, [job_id])
         if not rows:
             raise NotFound(f"there is no job {job_id}")
+        row, most_failures = rows[0], farm.policy.max_failures_per_client
         job = read(chosen(JOB_ATTRIBUTES, _SHOWN, ["id"]), Batch(farm, connection, rows))[0]
+        parents = overview.parents_of(connection, job_id, MOST_PARENTS)
         ids = overview.children_after(connection, job_id, children_after, CHILDREN_A_PAGE + 1)
-        cells = overview.child_statuses(connection, job_id, MOST_CELLS)
-        relatives = [*job["parents"], job["root"]]
+        log = overview.newest_history(connection, job_id, MOST_LINES + 1)
         return JobOverview(
             job=job,
-            unknown=unknown_properties(rows[0]),
-            names=overview.job_names(connection, relatives),
-            children_total=rows[0]["children"],
+            unknown=unknown_properties(row),
+            names=overview.job_names(connection, [*parents, job["root"]]),
+            parents=parents,
+            parents_total=row["parents"],
+            children_total=row["children"],
             children=_listed(farm, connection, ids[:CHILDREN_A_PAGE]),
             children_next=ids[CHILDREN_A_PAGE - 1] if len(ids) > CHILDREN_A_PAGE else None,
-            cells=[Cell(row["id"], row["name"], row["status"], row["tree_clients"]) for row in cells],
-            runs=_runs(farm, overview.newest_runs_of_job(connection, job_id, MOST_RUNS)),
-            notes=_notes(connection, job["threadId"]),
+            cells=[_cell(cell) for cell in overview.child_statuses(connection, job_id, MOST_CELLS)],
+            runs=runs_of(farm, overview.newest_runs_of_job(connection, job_id, MOST_RUNS)),
+            blocked=[
+                BlockedClient(client_id, farm.watch.label(client_id), is_listed(farm, client_id), failed)
+                for client_id, failed in overview.blocked_clients(
+                    connection, row["root_id"], most_failures, MOST_BLOCKED
+                )
+            ],
+            log=[_line(farm, line) for line in log[:MOST_LINES]][::-1],
+            log_cut=len(log) > MOST_LINES,
+            notes=notes_of(connection, job["threadId"]),
         )
 
 
-def _runs(farm: Farm, rows: Sequence[sqlite3.Row]) -> list[Run]:
+def _cell(row: sqlite3.Row) -> Cell:
+    held, clients = row["held"], row["tree_clients"]
+    return Cell(row["id"], row["name"], row["status"], held, clients, row["started_at"], row["ended_at"])
+
+
+def _line(farm: Farm, row: sqlite3.Row) -> dict[str, Any]:
+    """A line of history in the shape that attribute `logs` has (CONTRACT 9.14)."""
+    shown = {name: row[name] for name in ("event", "status", "message")}
+    return {"time": moment(row["at"]), **shown, "client": farm.watch.label(row["client_id"])}
+
+
+def is_listed(farm: Farm, client_id: int | None) -> bool:
+    """Whether the client is in the lists of the farm, and has a page: it was not removed."""
+    presence = None if client_id is None else farm.watch.get(client_id)
+    return presence is not None and not presence.row.removed
+
+
+def runs_of(farm: Farm, rows: Sequence[sqlite3.Row]) -> list[Run]:
+    """Rows of runs, with the names of their job and work, as people read them."""
     return [
         Run(
             **{name: row[name] for name in ("id", "job_id", "job_name", "work_name", "client_id", "status")},
             **{name: row[name] for name in ("offered_at", "started_at", "ended_at", "exit_code", "reason")},
-            **{name: row[name] for name in ("log_size", "cpu_seconds", "max_memory")},
+            **{name: row[name] for name in ("log_size", "cpu_seconds", "max_memory", "kind", "slot")},
             client=farm.watch.label(row["client_id"]),
+            listed=is_listed(farm, row["client_id"]),
             signal=row["signal"] or 0,
             log_truncated=bool(row["log_truncated"]),
         )
@@ -266,74 +293,9 @@ def _runs(farm: Farm, rows: Sequence[sqlite3.Row]) -> list[Run]:
     ]
 
 
-def _notes(connection: sqlite3.Connection, thread_id: int | None) -> list[Note]:
+def notes_of(connection: sqlite3.Connection, thread_id: int | None) -> list[Note]:
+    """The newest notes of a thread, oldest first; none of None."""
     if thread_id is None:
         return []
-    rows = lookup.notes_of_threads(connection, [thread_id]).get(thread_id, [])
-    return [Note(row["at"], row["text"]) for row in rows[-MOST_NOTES:]]
-
-
-def clients_overview(farm: Farm) -> list[ClientOverview]:
-    """All clients by label."""
-    with _picture(farm) as connection:
-        return _clients_in(farm, connection)
-
-
-def _clients_in(farm: Farm, connection: sqlite3.Connection, only: int | None = None) -> list[ClientOverview]:
-    """All clients by label, or only one, in a picture that is open already."""
-    presences = [each for each in farm.watch.every() if only is None or each.row.id == only]
-    presences.sort(key=lambda presence: (presence.row.hostname.casefold(), presence.row.name.casefold()))
-    found = read(list(CLIENT_ATTRIBUTES.values()), Batch(farm, connection, [each.row for each in presences]))
-    occupancy = runs.occupancy(connection, only)
-    names = overview.job_names(connection, {job_id for client in found for job_id in client["runningJobs"]})
-    monotonic = farm.clock.monotonic()
-    clients = []
-    for presence, client in zip(presences, found, strict=True):
-        cpus_used, live_runs = occupancy.get(presence.row.id, (0, 0))
-        silence = presence.silence(monotonic) if presence.heard else None
-        clients.append(
-            ClientOverview(
-                client=client,
-                availability=_availability(farm, silence, live_runs, client["available"]),
-                silence_seconds=silence,
-                runs=live_runs,
-                cpus_used=cpus_used,
-                jobs=[(job_id, names[job_id]) for job_id in client["runningJobs"]],
-            )
-        )
-    return clients
-
-
-def _availability(farm: Farm, silence: float | None, live_runs: int, available: bool) -> Availability:
-    if silence is None or silence > farm.policy.lost_seconds:
-        return Availability.OFFLINE
-    if live_runs:
-        return Availability.RUNNING
-    return Availability.AVAILABLE if available else Availability.UNAVAILABLE
-
-
-def client_overview(farm: Farm, client_id: int) -> ClientDetail:
-    """One client. Raises `NotFound`."""
-    with _picture(farm) as connection:
-        found = _clients_in(farm, connection, client_id)
-        if not found:
-            raise NotFound(f"there is no client {client_id}")
-        return ClientDetail(
-            overview=found[0],
-            live=_runs(farm, overview.live_runs_of_client(connection, client_id, MOST_RUNS)),
-            ended=_runs(farm, overview.newest_ended_runs_of_client(connection, client_id, MOST_RUNS)),
-            notes=_notes(connection, found[0].client["threadId"]),
-        )
-
-
-def farm_counts(farm: Farm) -> FarmCounts:
-    """The counts that metrics tell; statuses and availabilities without any are 0."""
-    with _picture(farm) as connection:
-        jobs = overview.count_by_status(connection, JobStatus)
-        clients = [client.availability for client in _clients_in(farm, connection)]
-        live = overview.count_live_runs(connection)
-    return FarmCounts(
-        jobs={str(status): jobs.get(status, 0) for status in JobStatus},
-        clients={availability: clients.count(availability) for availability in Availability},
-        runs={str(status): live.get(status, 0) for status in LIVE_RUN},
-    )
+    rows = overview.newest_notes_of_thread(connection, thread_id, None, MOST_NOTES)
+    return [Note(row["at"], row["text"]) for row in reversed(rows)]

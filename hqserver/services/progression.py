@@ -5,25 +5,47 @@ Each function is one event. All of it happens on the sheet of a transaction that
 
 from __future__ import annotations
 
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hqserver.domain.hooks import hooks_after
 from hqserver.domain.lifecycle import RunEvent, WorkEvent, advance_run
 from hqserver.domain.run import RunEnd
-from hqserver.domain.status import RunStatus
+from hqserver.domain.status import LIVE_RUN, RunStatus, WorkStatus
 from hqserver.store import runs, work
 from hqserver.store.runs import RunRow
 
 from .sheet import Sheet
 
+_BY_THE_CLIENT = frozenset(
+    (RunEvent.EXITED_ZERO, RunEvent.EXITED_NONZERO, RunEvent.OVERRAN, RunEvent.KILLED, RunEvent.REFUSED)
+)
+"""Ends that a client reported: it is there, and can run hooks."""
 
-def claim(sheet: Sheet, item: work.WorkRow, run: RunRow, client_label: str) -> None:
-    """Give a work item to a client: the run is its owner from here on. A lost run that held it is superseded."""
-    lost = runs.live_of_work(sheet.connection, item.id) if item.status != "runnable" else None
+
+def claim(sheet: Sheet, item: work.WorkRow, claimed: Sequence[RunRow], labels: Sequence[str]) -> None:
+    """Give a work item to a client, or to several: the runs are its owners from here on.
+
+    A lost run that held it is superseded. A work item whose command is done gets a run for its next hook.
+    """
+    first = claimed[0]
+    names = ", ".join(labels)
+    lost = runs.live_of_work(sheet.connection, item.id) if item.status is not WorkStatus.RUNNABLE else None
     if lost is not None:
         lost.unconfirmed = 1  # it may be alive where nobody hears it: its client is told to end it, first of all
-        happen(sheet, lost, RunEvent.TAKEN_OVER, RunEnd(reason=f"given to {client_label}"))
-        sheet.note(item.job_id, "taken over", f"given to {client_label}", run.client_id)
-    runs.insert(sheet.connection, run)
-    sheet.run_began(run.job_id, run.client_id)
-    sheet.move_work(item, WorkEvent.CLAIMED, f"assigned to {client_label}", client_id=run.client_id)
+        happen(sheet, lost, RunEvent.TAKEN_OVER, RunEnd(reason=f"given to {names}"))
+        sheet.note(item.job_id, "taken over", f"given to {names}", first.client_id)
+    if item.hooks_left:
+        first.kind, *left = item.hooks_left
+        item.hooks = ",".join(left)
+    for run in claimed:
+        runs.insert(sheet.connection, run)
+        sheet.run_began(run.job_id, run.client_id)
+        sheet.orders.add(run.client_id)
+    what = f"{first.kind} assigned to" if first.kind else "assigned to"
+    sheet.move_work(item, WorkEvent.CLAIMED, f"{what} {names}", client_id=first.client_id)
 
 
 def happen(sheet: Sheet, run: RunRow, event: RunEvent, end: RunEnd | None = None, *, reason: str = "") -> bool:
@@ -32,9 +54,11 @@ def happen(sheet: Sheet, run: RunRow, event: RunEvent, end: RunEnd | None = None
     `end` says how it ended, for events that end it. Raises `InvalidTransition`.
     """
     was = run.status
-    move = advance_run(was, event)
+    move = advance_run(was, event, ejecting=run.intent == "eject")
     run.status = move.status
-    live = run.status in (RunStatus.OFFERED, RunStatus.RUNNING, RunStatus.ENDING, RunStatus.LOST)
+    if was in (RunStatus.PAUSING, RunStatus.RESUMING) and run.status is RunStatus.RUNNING:
+        run.intent = ""
+    live = run.status in LIVE_RUN
     if live:
         changed = runs.move(sheet.connection, run, run.status)
     else:
@@ -42,39 +66,142 @@ def happen(sheet: Sheet, run: RunRow, event: RunEvent, end: RunEnd | None = None
         changed = runs.finish(sheet.connection, run, run.status, end or RunEnd(reason=reason))
     if not changed:
         return False
-    if event is RunEvent.STARTED:
+    if run.status in (RunStatus.PAUSING, RunStatus.RESUMING, RunStatus.ENDING):
+        sheet.orders.add(run.client_id)
+    if event is RunEvent.STARTED and not run.kind:
         sheet.command_started(run.job_id, run.started_at or sheet.now)
     if was is RunStatus.LOST and live:
         sheet.offer_again(work.load(sheet.connection, run.work_id), claimable=False)
     if not live:
-        sheet.run_ended(run.job_id, run.client_id)
-        if run.started_at is not None:
-            sheet.command_started(run.job_id, run.started_at)
-            sheet.job(run.job_id).command_ended_at = run.ended_at
+        _count_end(sheet, run)
     if move.work is not None:
-        _tell_work(sheet, run, move.work, reason or (end.reason if end else "") or event)
+        because = reason or (end.reason if end else "") or event
+        _tell_work(sheet, run, move.work, because, client_is_there=event in _BY_THE_CLIENT)
     return True
 
 
-def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str) -> None:
+def _count_end(sheet: Sheet, run: RunRow) -> None:
+    sheet.run_ended(run.job_id, run.client_id)
+    if run.started_at is not None and not run.kind:
+        sheet.command_started(run.job_id, run.started_at)
+        sheet.job(run.job_id).command_ended_at = run.ended_at
+    for companion in runs.companions(sheet.connection, run.work_id) if run.slot == 0 else ():
+        companion.ended_at = sheet.now
+        end = RunEnd(reason="the command on the first client ended")
+        if runs.finish(sheet.connection, companion, RunStatus.EJECTED, end):
+            sheet.run_ended(companion.job_id, companion.client_id)
+
+
+def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str, *, client_is_there: bool) -> None:
     item = work.load(sheet.connection, run.work_id)
-    if event is WorkEvent.RUN_FAILED and item.tries > 0 and not sheet.job(run.job_id).cancelled:
-        item.tries -= 1
-        row = sheet.job(run.job_id)
-        row.tries = max(row.tries - 1, 0)
-        event = WorkEvent.TRY_FAILED
-        sheet.note(
-            run.job_id,
-            "rescheduled",
-            f"{reason}; {item.tries} {'try' if item.tries == 1 else 'tries'} left",
-            run.client_id,
-        )
+    row = sheet.job(run.job_id)
+    if run.kind and run.status not in LIVE_RUN:
+        _after_hook(sheet, run, item, event, reason, client_is_there=client_is_there)
+        return
+    if event is WorkEvent.RUN_FAILED:
+        sheet.client_failed(run.job_id, run.client_id)
+        item.avoid_client_id = run.client_id
+        if item.tries > 0 and not row.cancelled:
+            item.tries -= 1
+            row.tries = max(row.tries - 1, 0)
+            event = WorkEvent.TRY_FAILED
+            left = f"{item.tries} {'try' if item.tries == 1 else 'tries'} left"
+            sheet.note(run.job_id, "rescheduled", f"{reason}; {left}", run.client_id)
+    if event is WorkEvent.RUN_RETURNED and run.intent == "eject":
+        item.avoid_client_id = run.client_id
+        sheet.note(run.job_id, "ejected", reason, run.client_id)
+    if row.hooks and _go_on_with_hooks(sheet, run, item, event, reason, client_is_there=client_is_there):
+        return
     seconds = None
     if run.started_at is not None and run.ended_at is not None:
         seconds = max(run.ended_at - run.started_at, 0.0)
     sheet.move_work(item, event, reason, client_id=run.client_id, seconds=seconds)
-    if event is WorkEvent.RUN_RETURNED and sheet.job(run.job_id).cancelled:
+    if event is WorkEvent.RUN_RETURNED and row.cancelled:
         sheet.move_work(item, WorkEvent.CANCEL, reason)
+
+
+# Hooks (CONTRACT 9.13) -----------------------------------------------------------------------------------------
+
+
+def _go_on_with_hooks(
+    sheet: Sheet, run: RunRow, item: work.WorkRow, event: WorkEvent, reason: str, *, client_is_there: bool
+) -> bool:
+    """The command's run has ended in a job with hooks: give its client the first of them; False where none is due."""
+    row = sheet.job(run.job_id)
+    if event is WorkEvent.RUN_SUCCEEDED and row.children_unfinished:
+        # Children that the command added still live: only they tell how the job ends.
+        item.pending, item.pending_reason = event, reason
+        sheet.move_work(item, WorkEvent.COMMAND_ENDED, reason, client_id=run.client_id)
+        return True
+    outcome = WorkEvent.CHILDREN_FAILED if event is WorkEvent.RUN_SUCCEEDED and row.failed_children else event
+    due = hooks_after(outcome, row.hooks.split(","))
+    if not due or run.started_at is None:
+        return False
+    if not client_is_there:
+        sheet.note(run.job_id, "hooks skipped", f"{', '.join(due)}: the client is lost", run.client_id)
+        return False
+    item.pending, item.pending_reason, item.hooks = event, reason, ",".join(due)
+    sheet.note(run.job_id, "hook", f"{reason}; {due[0]} follows", run.client_id)
+    _start_hook(sheet, run, item)
+    return True
+
+
+def _start_hook(sheet: Sheet, before: RunRow, item: work.WorkRow) -> None:
+    """Offer the next hook to the client on which the command, or the hook before it, has just ended."""
+    kind, *left = item.hooks_left
+    item.hooks = ",".join(left)
+    if item.status is WorkStatus.RUNNING:
+        work.save(sheet.connection, item)
+    else:
+        sheet.move_work(item, WorkEvent.RESUMED, f"{kind} follows", client_id=before.client_id)
+    run = replace(
+        before,
+        id=secrets.token_hex(16),
+        kind=kind,
+        status=RunStatus.OFFERED,
+        offered_at=sheet.now,
+        started_at=None,
+        ended_at=None,
+        unconfirmed=0,
+        intent="",
+    )
+    runs.insert(sheet.connection, run)
+    sheet.run_began(run.job_id, run.client_id)
+    sheet.orders.add(run.client_id)
+
+
+def _after_hook(
+    sheet: Sheet, run: RunRow, item: work.WorkRow, event: WorkEvent, reason: str, *, client_is_there: bool
+) -> None:
+    """A hook's run has ended: its exit status is noted and changes nothing. The next hook follows, or the outcome."""
+    row = sheet.job(run.job_id)
+    if event is WorkEvent.RUN_RETURNED and not row.cancelled and row.command_started_at is None:
+        # The client of a job without a command took its hook back: another one may run it.
+        item.hooks = ",".join([run.kind, *item.hooks_left])
+        sheet.move_work(item, event, reason, client_id=run.client_id)
+        return
+    sheet.note(run.job_id, "hook", f"{run.kind}: {reason}", run.client_id)
+    # Those that follow a cancelled command run; a job that is cancelled while its hooks run ends with this one.
+    cut_short = bool(row.cancelled) and item.pending != WorkEvent.RUN_CANCELLED
+    if item.hooks_left and client_is_there and not cut_short:
+        _start_hook(sheet, run, item)
+        return
+    finish_hooks(sheet, item, WorkEvent.RUN_CANCELLED if cut_short else WorkEvent(item.pending))
+
+
+def finish_hooks(sheet: Sheet, item: work.WorkRow, outcome: WorkEvent, why: str = "") -> None:
+    """The work item's hooks have run, or never will (`why`): it becomes what its command made of it."""
+    if why or item.hooks_left:
+        left = item.hooks.replace(",", ", ")
+        sheet.note(item.job_id, "hooks skipped", f"{left}: {why}" if left and why else left or why)
+    reason = item.pending_reason or "all its children had ended"
+    item.pending = item.pending_reason = item.hooks = ""
+    command = runs.last_of_command(sheet.connection, item.id)
+    client_id = command.client_id if command else None
+    sheet.move_work(item, outcome, reason, client_id=client_id, seconds=sheet.command_seconds(item))
+
+
+# Clients that fall silent (CONTRACT 9.10) ----------------------------------------------------------------------
 
 
 def come_back(sheet: Sheet, run: RunRow, client_label: str) -> None:
@@ -83,27 +210,90 @@ def come_back(sheet: Sheet, run: RunRow, client_label: str) -> None:
     A run that is not known to have started is offered once more: its order may never have arrived, and a client
     starts a run at most once however often it is ordered.
     """
-    event = RunEvent.CLIENT_BACK if run.started_at is not None else RunEvent.OFFERED_AGAIN
-    happen(sheet, run, event, reason=f"{client_label} is back")
+    reason = f"{client_label} is back"
+    happen(sheet, run, RunEvent.CLIENT_BACK if run.started_at is not None else RunEvent.OFFERED_AGAIN, reason=reason)
+    held = sheet.job(run.job_id).held == "pause"
+    if held:
+        pause_run(sheet, run, reason)
+    elif run.intent == "pause" and run.status is RunStatus.RUNNING:
+        # It was paused when its client fell silent, and resumed meanwhile: say so to the client.
+        happen(sheet, run, RunEvent.PAUSE, reason=reason)
+        resume_run(sheet, run, reason)
 
 
 def lose(sheet: Sheet, run: RunRow, client_label: str, *, reschedule: bool, most_losses: int) -> None:
     """The run's client is silent past its time (CONTRACT 9.10).
 
     The run stays the owner until another client takes the work; after `most_losses` losses, or without `reschedule`,
-    the work is abandoned.
+    the work is abandoned. A further client of a job that holds several takes the others down with it (9.15).
     """
+    if run.slot > 0:
+        lose_companion(sheet, run, client_label)
+        return
     was = run.status
     happen(sheet, run, RunEvent.CLIENT_LOST)
     if run.status is not RunStatus.LOST or was is RunStatus.LOST:
         return  # it is being killed, or this loss was counted before the server was started anew
     item = work.load(sheet.connection, run.work_id)
+    if run.kind:
+        run.unconfirmed = 1
+        happen(sheet, run, RunEvent.TAKEN_OVER, RunEnd(reason=f"{client_label} is silent"))
+        finish_hooks(sheet, item, WorkEvent(item.pending), f"{run.kind} was lost: {client_label} is silent")
+        return
     item.losses += 1
+    if runs.companions(sheet.connection, run.work_id) and reschedule and item.losses < most_losses:
+        # Losing any host ends the run on all (9.15): the others are free for whoever comes.
+        run.unconfirmed = 1
+        happen(sheet, run, RunEvent.TAKEN_OVER, RunEnd(reason=f"{client_label} is silent"))
+        sheet.move_work(item, WorkEvent.RUN_RETURNED, f"{client_label} is silent")
+        return
     if reschedule and item.losses < most_losses:
         sheet.offer_again(item, claimable=True)
         sheet.note(run.job_id, "client lost", f"{client_label} is silent; another client may take over", run.client_id)
         return
     run.unconfirmed = 1
     happen(sheet, run, RunEvent.TAKEN_OVER, RunEnd(reason=f"{client_label} is silent"))
+    if hooks := sheet.job(run.job_id).hooks:
+        sheet.note(run.job_id, "hooks skipped", f"{hooks.replace(',', ', ')}: {client_label} is silent", run.client_id)
     why = f"{item.losses} clients were lost with it" if reschedule else f"{client_label} is silent"
     sheet.move_work(item, WorkEvent.ABANDON, why)
+
+
+def lose_companion(sheet: Sheet, run: RunRow, client_label: str) -> None:
+    """A further client of a job that holds several is gone: the run ends on all of them (CONTRACT 9.15)."""
+    first = runs.live_of_work(sheet.connection, run.work_id)
+    if first is not None and first.status is not RunStatus.ENDING:
+        end_run(sheet, first, "eject", f"{client_label}, one of its clients, is lost")
+
+
+# What people ask of runs (CONTRACT 3.5) ------------------------------------------------------------------------
+
+
+def end_run(sheet: Sheet, run: RunRow, intent: str, why: str = "") -> None:
+    """Have a live run killed, durably before its client is told. `intent`: "cancel", or "eject": its work goes back
+    to the queue. A kill that is on its way is not called back."""
+    if run.status is RunStatus.ENDING and intent in ("eject", run.intent):
+        return
+    run.intent = intent
+    happen(sheet, run, RunEvent.END if intent == "cancel" else RunEvent.EJECT)
+    runs.start_ending(sheet.connection, run, sheet.now)
+    event = "cancel" if intent == "cancel" else "ejecting"
+    sheet.note(run.job_id, event, why or "ending it", run.client_id)
+
+
+def pause_run(sheet: Sheet, run: RunRow, reason: str) -> None:
+    """Have a live run's processes stopped where they stand."""
+    if run.status in (RunStatus.OFFERED, RunStatus.RUNNING, RunStatus.RESUMING):
+        run.intent = "pause"
+        happen(sheet, run, RunEvent.PAUSE, reason=reason)
+
+
+def resume_run(sheet: Sheet, run: RunRow, reason: str) -> None:
+    """Let a run's processes go on."""
+    if run.status in (RunStatus.PAUSING, RunStatus.PAUSED):
+        happen(sheet, run, RunEvent.RESUME, reason=reason)
+
+
+def encode_resources(resources: Sequence[tuple[str, int]]) -> str:
+    """What a run takes up of the counted resources, as its row keeps it."""
+    return json.dumps(dict(resources)) if resources else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hqserver.domain.errors import Conflict, NotAuthenticated
 from hqserver.domain.lifecycle import RunEvent
@@ -14,11 +15,14 @@ from hqserver.store import clients, runs
 from hqserver.store.clients import ClientRow
 from hqserver.store.database import Transaction
 
+from .errors import note_client_error
 from .farm import Farm
-from .progression import come_back, happen, lose
+from .package import ClientPackage, client_package
+from .progression import come_back, happen, lose, lose_companion
 from .sheet import Sheet
 from .watch import Presence
 
+_LOG = logging.getLogger(__name__)
 _RESTART_SECONDS = 2.0
 """A beat of the former session that arrives so long after a restart was not on its way: two daemons are alive."""
 
@@ -38,15 +42,21 @@ class Identity:
     version: str
     port: int
     runs: frozenset[str]
+    location: str = ""
+    utc_offset: int = 0
+    disk_total: int = 0
+    upgrade_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """The answer: the client's id, its new secret ("" = it keeps the one it has), runs it must end."""
+    """The answer: the client's id, its new secret ("" = it keeps the one it has), runs it must end, the client code
+    that belongs to this server."""
 
     client_id: int
     secret: str
     stop: list[str]
+    package: ClientPackage
 
 
 def hash_secret(secret: str) -> str:
@@ -65,10 +75,11 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
     if secret and known is None:
         raise NotAuthenticated("this server does not know the client's secret")
     if known is not None and identity.session in known.refused_sessions:
-        raise Conflict(f"duplicate client: another daemon with the secret of {known.row.label} is alive")
+        raise _refused(farm, known, f"duplicate client: another daemon with the secret of {known.row.label} is alive")
     holder = farm.watch.by_name(identity.hostname, identity.name)
     if holder is not None and holder is not known and not _yields(farm, holder, identity, monotonic):
-        raise Conflict(f"name taken: a client called {holder.row.label} is alive; give this one a name of its own")
+        sentence = f"name taken: a client called {holder.row.label} is alive; give this one a name of its own"
+        raise _refused(farm, holder, sentence)
     new_secret = "" if known else secrets.token_hex(32)
     former = known or holder
 
@@ -76,23 +87,31 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
         now = farm.clock.now()
         if known is not None and holder is not None and holder is not known:
             _free_name(transaction, holder.row)
+        # What people set may change in the same moment: the database knows, memory may not yet.
+        was = clients.load(transaction.connection, former.row.id) if former else None
         row = ClientRow(
-            id=former.row.id if former else 0,
-            secret_hash=hash_secret(new_secret) if new_secret else former.row.secret_hash if former else "",
+            id=was.id if was else 0,
+            secret_hash=hash_secret(new_secret) if new_secret else was.secret_hash if was else "",
             session=identity.session,
             boot_id=identity.boot_id,
             ip=ip,
-            description=former.row.description if former else "",
-            disabled=former.row.disabled if former else 0,
+            description=was.description if was else "",
+            disabled=was.disabled if was else 0,
+            availability=was.availability if was else "",
+            wanted=_still_wanted(was, identity) if was else "",
             registered_at=now,
             heartbeat_at=now,
             **{key: getattr(identity, key) for key in _FROM_IDENTITY},
         )
-        if former is None:
-            return replace(row, id=clients.insert(transaction.connection, row)), sorted(identity.runs)
-        clients.save(transaction.connection, row)
-        with Sheet(transaction, now) as sheet:
-            stop = _reconcile(farm, sheet, former.row, row, identity.runs, fresh=known is None)
+        if was is None:
+            row.id, stop = clients.insert(transaction.connection, row), sorted(identity.runs)
+        else:
+            clients.save(transaction.connection, row)
+            with Sheet(farm, transaction) as sheet:
+                stop = _reconcile(farm, sheet, was, row, identity.runs, fresh=known is None)
+        if row.upgrade_error:
+            note_client_error(transaction.connection, row.id, f"upgrade: {row.upgrade_error}", now)
+        transaction.after_commit(lambda: _take_in(farm, row, known, monotonic))
         return row, stop
 
     try:
@@ -100,16 +119,43 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
     except sqlite3.IntegrityError:
         # Another daemon came first by a moment.
         raise Conflict(f"name taken: another client called {identity.hostname!r} registers now") from None
+    if row.upgrade_error:
+        _LOG.warning("%s could not be upgraded: %s", row.label, row.upgrade_error)
+    return Registration(row.id, new_secret, stop, client_package())
+
+
+def _take_in(farm: Farm, row: ClientRow, known: Presence | None, monotonic: float) -> None:
+    """The client is registered: the server watches it from here on."""
     presence = Presence(row, heard_at=monotonic, registered_at=monotonic, heard=True)
     if known is not None:
-        presence.previous_session = known.row.session if known.row.session != identity.session else ""
+        presence.previous_session = known.row.session if known.row.session != row.session else ""
         presence.refused_sessions = known.refused_sessions
     farm.watch.put(presence)
     farm.ask_for_pass()
-    return Registration(row.id, new_secret, stop)
 
 
-_FROM_IDENTITY = ("hostname", "name", "platform", "cpus", "cpu_speed", "memory", "version", "port")
+def _refused(farm: Farm, presence: Presence, sentence: str) -> Conflict:
+    """Another daemon wants to be this client: an error that people should see."""
+    farm.database.write(
+        lambda transaction: note_client_error(transaction.connection, presence.row.id, sentence, farm.clock.now())
+    )
+    return Conflict(sentence)
+
+
+_FROM_IDENTITY = (
+    *("hostname", "name", "platform", "cpus", "cpu_speed", "memory", "version", "port", "location", "utc_offset"),
+    *("disk_total", "upgrade_error"),
+)
+
+
+def _still_wanted(was: ClientRow, identity: Identity) -> str:
+    """What is still to be asked of a daemon that begins anew: a restart it has done, and an upgrade, well or badly.
+
+    One that was removed and is started again is a client again.
+    """
+    if was.wanted == "upgrade" and identity.version != client_package().version and not identity.upgrade_error:
+        return "upgrade"
+    return ""
 
 
 def _yields(farm: Farm, holder: Presence, identity: Identity, monotonic: float) -> bool:
@@ -121,8 +167,9 @@ def _yields(farm: Farm, holder: Presence, identity: Identity, monotonic: float) 
 
 def _free_name(transaction: Transaction, row: ClientRow) -> None:
     """A silent client loses its label to one that proved who it is; it keeps its id and its history."""
-    clients.save(transaction.connection, replace(row, name=f"{row.name}~{row.id}"))
-    row.name = f"{row.name}~{row.id}"
+    name = f"{row.name}~{row.id}"
+    clients.set_column(transaction.connection, row.id, "name", name)
+    transaction.after_commit(lambda: setattr(row, "name", name))
 
 
 def _reconcile(
@@ -137,6 +184,11 @@ def _reconcile(
     owned = set()
     for run in runs.live_of_client(sheet.connection, now.id):
         owned.add(run.id)
+        if run.slot > 0:
+            # Nothing of ours runs for it there; only a machine that booted anew has lost what does.
+            if now.boot_id != was.boot_id:
+                lose_companion(sheet, run, now.label)
+            continue
         if run.id in held:
             if run.status is RunStatus.LOST:
                 come_back(sheet, run, now.label)
@@ -163,6 +215,25 @@ def _reconcile(
     return sorted(held - owned)
 
 
+def forget(farm: Farm, client_id: int) -> None:
+    """A client leaves the farm: whatever it still holds is lost to it, as if it had fallen silent (CONTRACT 9.10)."""
+    label = farm.watch.label(client_id)
+
+    def write(transaction: Transaction) -> None:
+        with Sheet(farm, transaction) as sheet:
+            for run in runs.live_of_client(sheet.connection, client_id):
+                lose(
+                    sheet,
+                    run,
+                    label,
+                    reschedule=farm.policy.reschedule_abandoned,
+                    most_losses=farm.policy.max_client_losses,
+                )
+
+    farm.database.write(write)
+    farm.ask_for_pass()
+
+
 def authenticate(farm: Farm, secret: str, session: str) -> Presence:
     """The client that beats with this secret. Raises `NotAuthenticated`, `Conflict` for the younger of two sessions."""
     presence = farm.watch.by_secret(hash_secret(secret)) if secret else None
@@ -176,4 +247,4 @@ def authenticate(farm: Farm, secret: str, session: str) -> Presence:
         presence.refused_sessions.add(presence.row.session)
         presence.row.session, presence.previous_session, presence.sequence = session, "", 0
         return presence
-    raise Conflict(f"duplicate client: another daemon with the secret of {presence.row.label} is alive")
+    raise _refused(farm, presence, f"duplicate client: another daemon with the secret of {presence.row.label} is alive")

@@ -10,18 +10,20 @@ from hqserver.domain.run import RunEnd
 from hqserver.domain.status import RunStatus
 from hqserver.store import runs
 
+from .errors import note_client_error
 from .progression import happen
 from .sheet import Sheet
 
 _LOG = logging.getLogger(__name__)
 
 APPLIED, SUPERSEDED, UNKNOWN = "applied", "superseded", "unknown"
-STARTED, ENDED, REFUSED = "started", "ended", "refused"
+STARTED, PAUSED, RESUMED, ENDED, REFUSED = "started", "paused", "resumed", "ended", "refused"
+KINDS = (STARTED, PAUSED, RESUMED, ENDED, REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report. Ages are seconds before the beat that brings it was sent."""
+    """One report. Ages are seconds before the beat that brings it was sent. `limit` names the one that ended it."""
 
     id: str
     run: str
@@ -29,6 +31,7 @@ class Report:
     started_ago: float | None = None
     ended_ago: float = 0.0
     killed: bool = False
+    limit: str = ""
     end: RunEnd = field(default_factory=RunEnd)
 
 
@@ -46,6 +49,8 @@ def apply(sheet: Sheet, client_id: int, label: str, report: Report) -> str:
         run.started_at = max(sheet.now - max(report.started_ago, 0.0), run.offered_at)
     if report.kind == ENDED:
         run.ended_at = max(sheet.now - max(report.ended_ago, 0.0), run.started_at or run.offered_at)
+    if report.kind == REFUSED and " cannot " in report.end.reason:
+        note_client_error(sheet.connection, client_id, f"job {run.job_id}: {report.end.reason}", sheet.now)
     try:
         happen(sheet, run, _event(report), report.end, reason=_reason(report, label))
     except InvalidTransition as problem:
@@ -53,11 +58,19 @@ def apply(sheet: Sheet, client_id: int, label: str, report: Report) -> str:
     return APPLIED
 
 
+_PLAIN = {
+    STARTED: RunEvent.STARTED,
+    PAUSED: RunEvent.PAUSED,
+    RESUMED: RunEvent.RESUMED,
+    REFUSED: RunEvent.REFUSED,
+}
+
+
 def _event(report: Report) -> RunEvent:
-    if report.kind == STARTED:
-        return RunEvent.STARTED
-    if report.kind == REFUSED:
-        return RunEvent.REFUSED
+    if report.kind in _PLAIN:
+        return _PLAIN[report.kind]
+    if report.limit:
+        return RunEvent.OVERRAN
     if report.killed:
         return RunEvent.KILLED
     succeeded = report.end.exit_code == 0 and not report.end.signal
@@ -67,19 +80,13 @@ def _event(report: Report) -> RunEvent:
 def _reason(report: Report, label: str) -> str:
     if report.kind != ENDED:
         return report.end.reason
-    if report.killed:
-        return f"killed on {label}"
-    if report.end.signal:
-        how = f"ended by signal {report.end.signal} on {label}"
-    else:
-        how = f"exit code {report.end.exit_code} on {label}"
-    return f"{how}: {report.end.reason}" if report.end.reason else how
+    return report.end.told(label, killed=report.killed, limit=report.limit)
 
 
 def _late(sheet: Sheet, run: runs.RunRow, report: Report, label: str) -> str:
     """A report of a run that has ended here: a repeated one, the news that a kill was confirmed late, or a result
     that comes after another client was given the work."""
-    if run.unconfirmed and report.kind != STARTED:
+    if run.unconfirmed and report.kind in (ENDED, REFUSED):
         runs.confirm(sheet.connection, run.id)
         sheet.note(run.job_id, "kill confirmed", f"nothing is left on {label}", run.client_id)
     if run.status is not RunStatus.SUPERSEDED:

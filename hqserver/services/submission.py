@@ -9,16 +9,28 @@ from typing import Any
 
 from hqserver.domain.errors import Conflict, NotFound
 from hqserver.domain.family import fails_its_parent, rollup
+from hqserver.domain.hooks import hooks_after
 from hqserver.domain.job import Tree
 from hqserver.domain.jobspec import JobSpec, parse_jobspec
 from hqserver.domain.lifecycle import WorkEvent
 from hqserver.domain.status import JobStatus, WorkStatus
-from hqserver.store import history, jobs, submissions, work
+from hqserver.store import history, jobs, resources, submissions, work
 from hqserver.store.database import Transaction
 from hqserver.store.jobs import JobRow
 
-from .drafts import Draft, children_first, first_lines, make_drafts, note_start, own_tree, place_of, texts_of
+from .drafts import (
+    Draft,
+    children_first,
+    first_lines,
+    make_drafts,
+    note_start,
+    own_tree,
+    place_of,
+    texts_of,
+)
 from .farm import Farm
+from .inheritance import inherit
+from .notices import queue_mail
 from .sheet import Sheet
 
 
@@ -41,7 +53,7 @@ def submit(farm: Farm, jobspec: Any, parent_id: int | None = None, child_ids: Se
                 if known[0] != digest:
                     raise Conflict(f"submitKey {key!r} was used for another submission")
                 return known[1]
-        with Sheet(transaction, farm.clock.now()) as sheet:
+        with Sheet(farm, transaction) as sheet:
             ids = _Intake(sheet, specs, parent_id, child_ids).store()
         if key:
             submissions.remember(transaction.connection, key, digest, ids, farm.clock.now())
@@ -81,15 +93,25 @@ class _Intake:
         work.insert(
             self.connection,
             [
-                (draft.row.id, "", 0, status, draft.spec.tries)
+                (draft.row.id, "", 0, status, draft.spec.tries, draft.pending, ",".join(draft.hooks))
                 for draft in self.drafts
                 for status, count in draft.row.work.items()
                 if count
             ],
         )
-        history.append(self.connection, [entry for draft in self.drafts for entry in first_lines(draft)])
+        self._write_first_lines()
         self._count_in_ancestors()
         return [draft.row.id for draft in self.drafts]
+
+    def _write_first_lines(self) -> None:
+        mail = self.sheet.farm.policy.mail
+        known = resources.totals(self.connection)
+        lines = [entry for draft in self.drafts for entry in first_lines(draft, mail, known)]
+        history.append(self.connection, lines)
+        wanting = {draft.row.id for draft in self.drafts if draft.row.mail_reasons}
+        if wanting:
+            mailed = [line for line in lines if line.job_id in wanting]
+            queue_mail(self.sheet.farm, self.connection, mailed, self.sheet.now)
 
     # Links -------------------------------------------------------------------------------------------------------
 
@@ -109,8 +131,7 @@ class _Intake:
                 self._adopt(draft, child_id)
         if self.adopting and self.above:
             self._refuse_cycles()
-        for draft in reversed(children_first(self.drafts)):
-            self._inherit(draft)
+        inherit(self.sheet, children_first(self.drafts)[::-1])
 
     def _pair(self, parent: JobRow, child: JobRow) -> None:
         if (parent.id, child.id) not in self.pairs:
@@ -166,22 +187,19 @@ class _Intake:
                 for child_id in draft.existing:
                     waiting += hung.get(child_id, ())
 
-    def _inherit(self, draft: Draft) -> None:
-        """Root, priority and submittedBy come from the first parent (CONTRACT 9.8)."""
-        row, spec = draft.row, draft.spec
-        draft.submitted_by = spec.submitted_by or ""
-        if draft.first_parent is not None:
-            parent = draft.first_parent
-            row.first_parent_id, row.root_id = parent.row.id, parent.row.root_id
-            priority, submitted_by = parent.row.priority, parent.submitted_by
-        elif row.first_parent_id is not None:
-            outside = self.sheet.job(row.first_parent_id)
-            row.root_id, priority = outside.root_id, outside.priority
-            submitted_by = jobs.submitted_by(self.connection, outside.id)
-        else:
-            return
-        row.priority = priority if spec.priority is None else spec.priority
-        draft.submitted_by = draft.submitted_by or submitted_by
+    def _first_status_of_work(self, draft: Draft) -> WorkStatus:
+        """Where the job's work stands; with its children ended, only hooks may be left to run (CONTRACT 9.13)."""
+        row = draft.row
+        if row.children_unfinished:
+            return WorkStatus.QUEUED
+        if draft.spec.command and not row.children_failed:
+            return WorkStatus.RUNNABLE
+        event = WorkEvent.CHILDREN_FAILED if row.children_failed else WorkEvent.RUN_SUCCEEDED
+        draft.hooks = hooks_after(event, draft.spec.hooks)
+        if draft.hooks:
+            draft.pending = event
+            return WorkStatus.RUNNABLE
+        return WorkStatus.FAILED if row.children_failed else WorkStatus.SUCCEEDED
 
     # Statuses and counters -----------------------------------------------------------------------------------------
 
@@ -192,12 +210,8 @@ class _Intake:
             row.children_unfinished += not child.row.finished
             row.children_failed += fails_its_parent(child.row.status)
             note_start(row, child.row)
-        if draft.spec.command:
-            waiting = WorkStatus.RUNNABLE
-            if row.children_unfinished:
-                waiting = WorkStatus.QUEUED
-            elif row.children_failed:
-                waiting = WorkStatus.FAILED
+        if draft.spec.command or draft.spec.hooks:
+            waiting = self._first_status_of_work(draft)
             row.work[waiting] = 1
             row.claimable = int(waiting is WorkStatus.RUNNABLE)
         row.status = rollup(

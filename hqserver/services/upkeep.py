@@ -1,21 +1,23 @@
-"""What the ticks do: flush vitals and progress, notice silent clients, bound kills, forget old submissions."""
+"""What the ticks do: flush vitals and progress, notice silent clients, bound waits, forget what is old."""
 
 from __future__ import annotations
 
 import logging
 
 from hqserver.domain.job import PROGRESS_UNIT
-from hqserver.domain.lifecycle import RunEvent
-from hqserver.domain.status import RunStatus
-from hqserver.store import clients, runs, work
+from hqserver.domain.lifecycle import RunEvent, WorkEvent
+from hqserver.domain.status import RunStatus, WorkStatus
+from hqserver.store import clients, lookup, runs, work
 from hqserver.store.database import Transaction
 from hqserver.store.submissions import forget_before
 
+from . import deletion
 from .farm import Farm
-from .progression import happen, lose
+from .progression import finish_hooks, happen, lose
 from .sheet import Sheet
 
 _LOG = logging.getLogger(__name__)
+_EXPIRED_BATCH, _EXPIRED_BATCHES = 100, 100
 _SUBMISSIONS_KEPT_SECONDS = 7 * 86400.0
 
 
@@ -28,10 +30,10 @@ def flush(farm: Farm) -> None:
 
     def write(transaction: Transaction) -> None:
         clients.save_vitals(transaction.connection, rows)
-        with Sheet(transaction, farm.clock.now()) as sheet:
+        with Sheet(farm, transaction) as sheet:
             for run_id, fraction in progress.items():
                 run = runs.load(sheet.connection, run_id)
-                if run is not None and run.status in (RunStatus.RUNNING, RunStatus.OFFERED, RunStatus.ENDING):
+                if run is not None and run.ended_at is None and not run.kind:
                     item = work.load(sheet.connection, run.work_id)
                     sheet.set_progress(item, int(min(max(fraction, 0.0), 1.0) * PROGRESS_UNIT))
 
@@ -51,7 +53,7 @@ def notice_silence(farm: Farm) -> None:
             now_known = farm.watch.get(client_id)
             if now_known is None or now_known.silence(farm.clock.monotonic()) <= farm.policy.lost_seconds:
                 return 0  # it was heard while this waited for its turn
-            with Sheet(transaction, farm.clock.now()) as sheet:
+            with Sheet(farm, transaction) as sheet:
                 live = runs.live_of_client(sheet.connection, client_id)
                 for run in live:
                     lose(
@@ -70,23 +72,62 @@ def notice_silence(farm: Farm) -> None:
             farm.ask_for_pass()
 
 
-def bound_kills(farm: Farm) -> None:
-    """A kill that is not confirmed in time is given up: the job is cancelled and names the client (CONTRACT 9.11)."""
+def bound_waits(farm: Farm) -> None:
+    """Nothing waits without a bound: kills, pauses and resumes that no client confirms, hooks that no client runs."""
     with farm.database.read() as connection:
-        ending = [run.id for run in runs.ending(connection)]
-    overdue = farm.watch.overdue_kills(ending, farm.clock.monotonic(), farm.policy.kill_timeout_seconds)
+        asked = {f"{run.status} {run.id}": run.id for run in runs.in_transition(connection)}
+        hooks = {f"hooks {work_id}": work_id for work_id in work.waiting_for_hooks(connection)}
+    ages = farm.watch.waiting_seconds([*asked, *hooks], farm.clock.monotonic())
+    overdue = [run_id for name, run_id in asked.items() if ages[name] > farm.policy.kill_timeout_seconds]
+    unrun = [work_id for name, work_id in hooks.items() if ages[name] > farm.policy.hook_timeout_seconds]
 
     def write(transaction: Transaction) -> None:
-        with Sheet(transaction, farm.clock.now()) as sheet:
+        with Sheet(farm, transaction) as sheet:
             for run_id in overdue:
-                run = runs.load(sheet.connection, run_id)
-                if run is not None and run.status is RunStatus.ENDING:
-                    run.unconfirmed = 1
-                    label = farm.watch.label(run.client_id)
-                    happen(sheet, run, RunEvent.GIVEN_UP, reason=f"cancelled; {label} has not confirmed it")
+                _give_up(farm, sheet, run_id)
+            for work_id in unrun:
+                item = work.find(sheet.connection, work_id)
+                if item is not None and item.status is WorkStatus.RUNNABLE and item.pending:
+                    finish_hooks(sheet, item, WorkEvent(item.pending), "no client could run its hooks in time")
 
-    if overdue:
+    if overdue or unrun:
         farm.database.write(write)
+
+
+def _give_up(farm: Farm, sheet: Sheet, run_id: str) -> None:
+    """What was asked of the run's client is not confirmed in time (CONTRACT 9.11)."""
+    run = runs.load(sheet.connection, run_id)
+    if run is None or run.status not in (RunStatus.ENDING, RunStatus.PAUSING, RunStatus.RESUMING):
+        return
+    label = farm.watch.label(run.client_id)
+    if run.status is RunStatus.ENDING:
+        run.unconfirmed = 1
+        done = "taken off it" if run.intent == "eject" else "cancelled"
+        happen(sheet, run, RunEvent.GIVEN_UP, reason=f"{done}; {label} has not confirmed it")
+        return
+    what = "pause" if run.status is RunStatus.PAUSING else "resume"
+    sheet.note(run.job_id, f"{what} not confirmed", f"{label} has not confirmed it in time", run.client_id)
+    # The job stays as its commands are: paused where they did not go on, not held where they did not stop.
+    sheet.job(run.job_id).held = "" if what == "pause" else "pause"
+    happen(sheet, run, RunEvent.GIVEN_UP, reason=f"{label} has not confirmed the {what}")
+
+
+def expire_jobs(farm: Farm) -> None:
+    """Remove finished jobs older than `hqserver.expireJobsDays`, with all below them and their output (CONTRACT 7.3).
+
+    In small batches, so that nobody waits long behind it. 0 days: never.
+    """
+    if farm.policy.expire_jobs_days <= 0:
+        return
+    before = farm.clock.now() - farm.policy.expire_jobs_days * 86400.0
+    last = (0.0, 0)
+    for _ in range(_EXPIRED_BATCHES):
+        with farm.database.read() as connection:
+            batch = lookup.roots_ended_before(connection, before, last, _EXPIRED_BATCH)
+        if not batch:
+            return
+        deletion.delete(farm, [job_id for _, job_id in batch])
+        last = batch[-1]
 
 
 def forget_submissions(farm: Farm) -> None:

@@ -8,10 +8,12 @@ restart of the server every silence counts from its start.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 
-from hqserver.domain.placement import Seat
+from hqserver.domain.availability import available, from_text
+from hqserver.domain.conditions import ClientFacts
 from hqserver.store.clients import ClientRow
 
 
@@ -31,6 +33,7 @@ class Presence:
     unsaved: bool = False
     previous_session: str = ""
     refused_sessions: set[str] = field(default_factory=set)
+    known_facts: ClientFacts | None = None
 
     def silence(self, monotonic: float) -> float:
         """Seconds since the client was heard."""
@@ -45,8 +48,9 @@ class Watch:
         self._suspect_seconds = suspect_seconds
         self._clients = {row.id: Presence(row, monotonic, monotonic) for row in rows}
         self._by_secret = {presence.row.secret_hash: presence for presence in self._clients.values()}
+        self._groups: dict[int, frozenset[str]] = {}
         self._progress: dict[str, float] = {}
-        self._ending_since: dict[str, float] = {}
+        self._waiting_since: dict[str, float] = {}
 
     def put(self, presence: Presence) -> None:
         """Take in a client that registered, in place of what was known of it."""
@@ -86,8 +90,25 @@ class Watch:
 
     # Whether a client takes work ---------------------------------------------------------------------------------
 
-    def why_not_taking(self, presence: Presence, monotonic: float, unconfirmed: Iterable[int]) -> str:
-        """Why the client gets no new work, "" where it does. Completes "<client> ..."."""
+    def facts(self, presence: Presence) -> ClientFacts:
+        """What conditions look at."""
+        row = presence.row
+        groups = self._groups.get(row.id, frozenset())
+        if presence.known_facts is None or presence.known_facts.groups != groups:
+            presence.known_facts = ClientFacts(row.hostname, row.name, row.platform, row.cpus, row.memory, groups)
+        return presence.known_facts
+
+    def set_groups(self, groups: Mapping[int, frozenset[str]]) -> None:
+        """Names of the groups each client is in, by its id."""
+        self._groups = dict(groups)
+
+    def why_not_taking(self, presence: Presence, monotonic: float, now: float, unconfirmed: Container[int]) -> str:
+        """Why the client gets no new work, "" where it does. Completes "<client> ...".
+
+        `now`: UTC epoch seconds; availability rules are judged in the client's own time zone (CONTRACT 9.14).
+        """
+        if presence.row.removed or presence.row.wanted == "end":
+            return "is removed from the farm"
         if presence.row.disabled:
             return "is disabled"
         if not presence.heard:
@@ -98,41 +119,11 @@ class Watch:
             return "takes no new work (it is draining or its disk is nearly full)"
         if presence.row.id in unconfirmed:
             return "may still run a job that was cancelled or given to another client"
+        if presence.row.availability:
+            zone = timezone(timedelta(minutes=presence.row.utc_offset))
+            local = datetime.fromtimestamp(now, zone).replace(tzinfo=None)
+            return available(from_text(presence.row.availability), local, presence.row.idle_minutes)
         return ""
-
-    def seats(
-        self,
-        monotonic: float,
-        occupancy: Mapping[int, tuple[int, int]],
-        unconfirmed: Iterable[int],
-        only: int | None = None,
-    ) -> list[Seat]:
-        """The clients as placement sees them, `occupancy` saying which CPUs are in use; all of them, or only one."""
-        unconfirmed = set(unconfirmed)
-        seats = []
-        for presence in self.every():
-            if only is not None and presence.row.id != only:
-                continue
-            cpus_used, live_runs = occupancy.get(presence.row.id, (0, 0))
-            row = presence.row
-            # CPUs counted beyond what it has are those of runs it queues already.
-            queued = max(cpus_used - row.cpus, 0)
-            why_not = self.why_not_taking(presence, monotonic, unconfirmed)
-            seats.append(
-                Seat(
-                    client_id=row.id,
-                    label=row.label,
-                    platform=row.platform,
-                    cpus=row.cpus,
-                    cpus_used=cpus_used,
-                    live_runs=live_runs,
-                    spare=max(presence.spare - queued, 0),
-                    load=row.load,
-                    taking=not why_not,
-                    why_not=why_not,
-                )
-            )
-        return seats
 
     # What waits to be written or confirmed -------------------------------------------------------------------------
 
@@ -154,8 +145,11 @@ class Watch:
             presence.unsaved = False
         return [presence.row for presence in changed]
 
-    def overdue_kills(self, run_ids: Iterable[str], monotonic: float, timeout_seconds: float) -> set[str]:
-        """Of the runs whose kill is not confirmed, those first seen so longer than the time-out ago."""
+    def waiting_seconds(self, waiting: Iterable[str], monotonic: float) -> dict[str, float]:
+        """Of the things that wait for a client to confirm something: for how long each has been seen here.
+
+        `waiting` names all there are now, each by what it is and what it waits for.
+        """
         with self._lock:
-            self._ending_since = {run_id: self._ending_since.get(run_id, monotonic) for run_id in run_ids}
-            return {run_id for run_id, since in self._ending_since.items() if monotonic - since > timeout_seconds}
+            self._waiting_since = {each: self._waiting_since.get(each, monotonic) for each in waiting}
+            return {each: monotonic - since for each, since in self._waiting_since.items()}

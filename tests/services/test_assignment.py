@@ -6,18 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from farm_kit import Asked, SetClock, TestClient, submit
+from scheduling_kit import another
 
-from hqserver.domain import placement
+from hqserver.domain.placement import Board, Seat, Wanted
 from hqserver.domain.requirement import Requirement
 from hqserver.services import assignment, commands, lookup, submission
 from hqserver.services.farm import Farm
-
-
-def another(farm: Farm, hostname: str, **differences: object) -> TestClient:
-    client = TestClient(farm, hostname=hostname, session=hostname, **differences)  # type: ignore[arg-type]
-    client.register()
-    client.beat()
-    return client
 
 
 def handed(client: TestClient) -> list[int]:
@@ -192,14 +186,15 @@ def test_a_requirement_that_fits_nowhere_costs_one_check_however_many_jobs_have_
     submission.submit(farm, [{"name": "x", "command": "x", "cpus": 64, "priority": 9}] * 500)
     job = submit(farm, command="x")
     checks: list[Requirement] = []
+    choose = Board.choose
 
-    def counted(requirement: Requirement, seats: list[placement.Seat]) -> placement.Seat | None:
-        checks.append(requirement)
-        return placement.choose(requirement, seats)
+    def counted(board: Board, wanted: Wanted) -> Seat | None:
+        checks.append(wanted.requirement)
+        return choose(board, wanted)
 
-    monkeypatch.setattr(assignment, "choose", counted)
+    monkeypatch.setattr(Board, "choose", counted)
     assert handed(client) == [job]
-    assert len(checks) < 10
+    assert sum(each.cpus == 64 for each in checks) < 10
 
 
 def test_a_full_pass_asks_for_another(farm: Farm) -> None:

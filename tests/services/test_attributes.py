@@ -69,6 +69,12 @@ KINDS: dict[str, Any] = {
     "commandStartTime": datetime | None,
     "commandEndTime": datetime | None,
     "updatedTime": datetime,
+    "hooks": dict,
+    "maxTime": int,
+    "emailTo": str,
+    "emailReasons": list,
+    "hosts": dict,
+    "blockedClients": list,
 }
 CLIENT_KINDS: dict[str, Any] = {
     "id": int,
@@ -97,6 +103,11 @@ CLIENT_KINDS: dict[str, Any] = {
     "diskFree": int,
     "port": int,
     "unavailableBecause": str,
+    "diskTotal": int,
+    "location": str,
+    "utcOffset": int,
+    "wanted": str,
+    "upgradeError": str,
 }
 
 
@@ -151,9 +162,9 @@ def jobs_of_every_kind(farm: Farm, client: TestClient, clock: SetClock) -> dict[
     client.beat()
     (order,) = client.fetch()
     commands.cancel(farm, [found["unconfirmed"]], "gone")
-    upkeep.bound_kills(farm)
+    upkeep.bound_waits(farm)
     clock.advance(farm.policy.kill_timeout_seconds + 1)
-    upkeep.bound_kills(farm)
+    upkeep.bound_waits(farm)
     client.beat(client.ended(order["run"], killed=True))
     found["running"] = submit(farm, command="x")
     (order,) = client.fetch()
@@ -197,7 +208,7 @@ def test_why_a_job_waits_is_told_by_the_schedulers_own_rules(farm: Farm, client:
     waiting = {kind: reason for kind, reason in reasons.items() if reason}
     assert waiting == {
         "ending": "ending on alpha",
-        "runnable": "free CPUs on alpha",
+        "runnable": "2 free CPUs on alpha",
         "queued": "1 of 1 children to end",
     }
 

@@ -4,28 +4,73 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from hqserver.domain.errors import Conflict
-from hqserver.services import commands, submission, upkeep
+from hqserver.domain.errors import Conflict, NotFound
+from hqserver.domain.hooks import Hook
+from hqserver.services import commands, deletion, submission, upkeep
 from hqserver.services.farm import Farm, Policy
+from hqserver.services.reports import Report
 
-POLICY = Policy(max_client_losses=2)
+POLICY = Policy(max_client_losses=2, max_failures_per_client=1_000_000)
+"""No client is blocked: with all of them blocked for a root job, its jobs would wait for ever and rightly so."""
 
+hooks = st.one_of(
+    st.just({}), st.sets(st.sampled_from(list(Hook))).map(lambda found: {str(each): "h" for each in found})
+)
 shapes = st.recursive(
-    st.builds(lambda tries: {"command": "c", "triesLeft": tries}, st.integers(0, 1)),
+    st.builds(
+        lambda command, tries, hooks: {"command": command, "triesLeft": tries, **hooks},
+        st.sampled_from(["c", "c", "c", ""]),
+        st.integers(0, 1),
+        hooks,
+    ),
     lambda inner: st.builds(
-        lambda command, children: {"command": command, "children": children},
+        lambda command, children, hooks: {"command": command, "children": children, **hooks},
         st.sampled_from(["", "p"]),
         st.lists(inner, min_size=1, max_size=3),
+        hooks,
     ),
     max_leaves=5,
 )
+
+picks = st.integers(0, 15)
+
+NEWS = ("started", "paused", "resumed", "refused", "ended", "ended", "failed", "killed", "overran")
+_RUNNING = "SELECT DISTINCT job_id FROM run WHERE ended_at IS NULL ORDER BY job_id"
+_FINISHED = "SELECT id FROM job WHERE ended_at IS NOT NULL ORDER BY id"
+ACTIONS: dict[str, tuple[Callable[[Farm, list[int]], None], str]] = {
+    "cancel": (lambda farm, jobs: commands.cancel(farm, jobs, "no longer wanted"), _RUNNING),
+    "pause": (lambda farm, jobs: commands.pause(farm, jobs, "not now"), _RUNNING),
+    "resume": (
+        lambda farm, jobs: commands.resume(farm, jobs, "now"),
+        "SELECT id FROM job WHERE held <> '' ORDER BY id",
+    ),
+    "eject": (lambda farm, jobs: commands.eject(farm, jobs, "elsewhere"), _RUNNING),
+    "reschedule": (lambda farm, jobs: commands.reschedule(farm, jobs, "once more"), _FINISHED),
+    "delete": (deletion.delete, _FINISHED),
+    "priority": (
+        lambda farm, jobs: commands.set_priority(farm, jobs, 5),
+        "SELECT id FROM job WHERE ended_at IS NULL ORDER BY id",
+    ),
+}
+"""What can be asked, and of which jobs it is not simply ignored."""
+
+ON_A_CLIENT = {"running", "pausing", "paused", "resuming"}
+WORK_OF_RUN = {
+    **{status: {"running"} for status in ("offered", "running", "lost")},
+    **{status: {status} for status in ("pausing", "paused", "resuming")},
+    "ending": ON_A_CLIENT,
+}
+"""How the work stands that a live run holds."""
 
 
 def named(shape: dict[str, object]) -> dict[str, object]:
@@ -49,13 +94,14 @@ class FarmMachine(RuleBasedStateMachine):
         self.clients: list[TestClient] = []
         self.boots = 0
 
-    @initialize()
-    def clients_register(self) -> None:
+    @initialize(target=jobs, trees=st.lists(shapes, min_size=2, max_size=4))
+    def clients_register_and_there_is_work(self, trees: list[dict[str, object]]) -> object:
         for hostname in ("alpha", "beta"):
             client = TestClient(self.farm, hostname=hostname, session=f"{hostname}-1")
             client.register()
             client.beat()
             self.clients.append(client)
+        return multiple(*submission.submit(self.farm, [named(tree) for tree in trees]))
 
     def teardown(self) -> None:
         if self.clients:
@@ -70,80 +116,153 @@ class FarmMachine(RuleBasedStateMachine):
         return multiple(*submission.submit(self.farm, named(shape)))
 
     @rule(
-        target=jobs, parent=jobs, children=st.lists(jobs, max_size=2, unique=True), command=st.sampled_from(["", "c"])
+        target=jobs,
+        parents=st.lists(jobs, max_size=2, unique=True),
+        children=st.lists(jobs, max_size=2, unique=True),
+        command=st.sampled_from(["", "c"]),
+        hooks=hooks,
     )
-    def link_into_the_dag(self, parent: int, children: list[int], command: str) -> object:
+    def link_into_the_dag(self, parents: list[int], children: list[int], command: str, hooks: dict[str, str]) -> object:
+        specification = {"name": "link", "command": command, "parentIds": parents, **hooks}
         try:
-            return multiple(*submission.submit(self.farm, {"name": "link", "command": command}, parent, children))
-        except Conflict:
-            return multiple()  # a finished parent, or a circle
+            return multiple(*submission.submit(self.farm, specification, None, children))
+        except (Conflict, NotFound):
+            return multiple()  # a finished parent, a circle, or a job that was deleted
 
-    @rule(job=jobs)
-    def cancel(self, job: int) -> None:
-        commands.cancel(self.farm, [job], "no longer wanted")
+    @rule(target=jobs, pick=picks, shape=shapes)
+    def a_running_job_adds_children(self, pick: int, shape: dict[str, object]) -> object:
+        job = self._one_of("SELECT DISTINCT job_id FROM run WHERE status = 'running' ORDER BY job_id", pick)
+        try:
+            return multiple() if job is None else multiple(*submission.submit(self.farm, named(shape), job))
+        except Conflict:
+            return multiple()  # it is being cancelled
+
+    @rule(action=st.sampled_from(list(ACTIONS)), asked=st.lists(jobs, min_size=1, max_size=2))
+    def somebody_asks_it_of_any_jobs(self, action: str, asked: list[int]) -> None:
+        ACTIONS[action][0](self.farm, asked)
+
+    @rule(action=st.sampled_from(list(ACTIONS)), pick=picks)
+    def somebody_asks_it_of_a_job_that_it_is_for(self, action: str, pick: int) -> None:
+        ask, query = ACTIONS[action]
+        job = self._one_of(query, pick)
+        if job is not None:
+            ask(self.farm, [job])
+
+    def _one_of(self, query: str, pick: int) -> Any:
+        """One answer to the query, by chance; None where there is none."""
+        with self.farm.database.read() as connection:
+            found = connection.execute(query).fetchall()
+        return found[pick % len(found)][0] if found else None
 
     # What clients do -----------------------------------------------------------------------------------------------
 
-    @rule(target=runs, number=st.integers(0, 1), spare=st.integers(0, 2))
-    def fetch(self, number: int, spare: int) -> object:
+    @rule(target=runs, number=st.integers(0, 1), spare=st.integers(0, 2), starts=st.booleans())
+    def fetch(self, number: int, spare: int, starts: bool) -> object:
         client = self.clients[number]
         client.spare = spare
+        client.beat(queued=tuple(client.held))
         orders = client.fetch()
+        with self.farm.database.read() as connection:
+            for order in orders:
+                (held,) = connection.execute("SELECT held FROM job WHERE id = ?", (order["job"],)).fetchone()
+                assert not held or order["hook"], "what is held back is not handed out"
         client.held.update(order["run"] for order in orders)
+        if starts:
+            reports = [client.started(order["run"]) for order in orders]
+            client.beat(*reports, queued=tuple(client.held), progress={order["run"]: 0.5 for order in orders})
         return multiple(*((number, order["run"]) for order in orders))
 
-    @rule(run=runs)
-    def started(self, run: tuple[int, str]) -> None:
-        client = self.clients[run[0]]
-        client.beat(client.started(run[1]), progress={run[1]: 0.5}, queued=tuple(client.held - {run[1]}))
+    @rule(target=runs, number=st.integers(0, 1), codes=st.lists(st.sampled_from([0, 0, 0, 1]), min_size=4, max_size=4))
+    def work_for_a_while(self, number: int, codes: list[int]) -> object:
+        client, found = self.clients[number], []
+        client.beat(queued=tuple(client.held))
+        for code in codes:
+            for order in client.fetch():
+                run = str(order["run"])
+                found.append((number, run))
+                self._tell(number, run, "ended" if code == 0 else "failed")
+        return multiple(*found)
 
-    @rule(run=runs, code=st.sampled_from([0, 0, 1]), killed=st.booleans(), accepting=st.booleans())
-    def ended(self, run: tuple[int, str], code: int, killed: bool, accepting: bool) -> None:
-        client = self.clients[run[0]]
-        if code == 0 and not killed:
-            self.exited_zero.add(run[1])
-        client.held.discard(run[1])
-        answer = client.beat(client.ended(run[1], code, killed=killed), accepting=accepting, queued=tuple(client.held))
-        client.held.update(str(order["run"]) for order in answer.orders if order["kind"] == "start")
+    @rule(target=runs, run=runs, news=st.sampled_from(NEWS), accepting=st.booleans())
+    def news_of_any_run(self, run: tuple[int, str], news: str, accepting: bool) -> object:
+        return self._tell(*run, news, accepting=accepting)
 
-    @rule(run=runs)
-    def refused(self, run: tuple[int, str]) -> None:
-        client = self.clients[run[0]]
-        client.held.discard(run[1])
-        client.beat(client.refused(run[1]), accepting=False, queued=tuple(client.held))
+    @rule(target=runs, pick=picks, news=st.sampled_from(NEWS))
+    def news_of_a_live_run(self, pick: int, news: str) -> object:
+        # By rowid: the ids are random, and an example must be the same each time.
+        live = "SELECT id FROM run WHERE ended_at IS NULL AND status NOT IN ('offered', 'lost') ORDER BY rowid"
+        run = self._one_of(live, pick)
+        if run is None:
+            return multiple()
+        client_id = self._one_of(f"SELECT client_id FROM run WHERE id = '{run}'", 0)
+        return self._tell(0 if self.clients[0].id == client_id else 1, run, news)
+
+    def _tell(self, number: int, run: str, news: str, *, accepting: bool = True) -> object:
+        client = self.clients[number]
+        report = {
+            "started": lambda: client.started(run),
+            "paused": lambda: client.paused(run),
+            "resumed": lambda: client.resumed(run),
+            "refused": lambda: client.refused(run),
+            "ended": lambda: client.ended(run),
+            "failed": lambda: client.ended(run, 1),
+            "killed": lambda: client.ended(run, 0, killed=True),
+            "overran": lambda: client.overran(run),
+        }[news]()
+        if news == "ended":
+            self.exited_zero.add(run)
+        if report.kind in ("ended", "refused"):
+            client.held.discard(run)
+        answer = client.beat(report, accepting=accepting, queued=tuple(client.held), progress={run: 0.5})
+        started = [str(order["run"]) for order in answer.orders if order["kind"] == "start"]
+        client.held.update(started)
+        return multiple(*((number, each) for each in started))
 
     @rule(number=st.integers(0, 1))
-    def a_client_falls_silent(self, number: int) -> None:
-        self.clients[1 - number].beat(queued=tuple(self.clients[1 - number].held))
-        self.clock.advance(POLICY.lost_seconds + 1)
-        self.clients[1 - number].beat(queued=tuple(self.clients[1 - number].held))
-        upkeep.notice_silence(self.farm)
+    def orders_are_carried_out(self, number: int) -> None:
+        client = self.clients[number]
+        reports: list[Report] = []
+        for order in client.beat(queued=tuple(client.held)).orders:
+            run = str(order["run"])
+            if order["kind"] == "start":
+                client.held.add(run)
+            elif run not in client.held:
+                reports.append(client.refused(run))
+            elif order["kind"] == "kill":
+                client.held.discard(run)
+                reports.append(client.ended(run, 143, killed=True))
+            else:
+                reports.append(client.paused(run) if order["kind"] == "pause" else client.resumed(run))
+        client.beat(*reports, queued=tuple(client.held))
 
-    @rule(number=st.integers(0, 1))
-    def a_client_beats(self, number: int) -> None:
-        self.clients[number].beat(queued=tuple(self.clients[number].held))
-
-    @rule(number=st.integers(0, 1), keeps=st.booleans())
-    def a_daemon_is_started_anew(self, number: int, keeps: bool) -> None:
+    @rule(number=st.integers(0, 1), keeps=st.sampled_from(["runs", "secret", "nothing"]))
+    def a_daemon_is_started_anew(self, number: int, keeps: str) -> None:
         client = self.clients[number]
         self.boots += 1
         client.session = f"{client.hostname}-{self.boots + 1}"
-        if not keeps:
-            client.boot_id = f"boot-{self.boots + 1}"
+        if keeps != "runs":
             client.held.clear()
+        if keeps == "nothing":
+            client.boot_id = f"boot-{self.boots + 1}"
         client.register()
 
     # What time does ------------------------------------------------------------------------------------------------
 
-    @rule()
-    def the_flush_tick(self) -> None:
-        upkeep.flush(self.farm)
+    @rule(number=st.integers(0, 1))
+    def a_client_falls_silent(self, number: int) -> None:
+        other = self.clients[1 - number]
+        other.beat(queued=tuple(other.held))
+        self.clock.advance(POLICY.lost_seconds + 1)
+        other.beat(queued=tuple(other.held))
+        upkeep.notice_silence(self.farm)
 
-    @rule()
-    def kills_run_out_of_time(self) -> None:
-        upkeep.bound_kills(self.farm)
-        self.clock.advance(POLICY.kill_timeout_seconds + 1)
-        upkeep.bound_kills(self.farm)
+    @rule(seconds=st.sampled_from([0.0, POLICY.kill_timeout_seconds, POLICY.hook_timeout_seconds]))
+    def the_ticks(self, seconds: float) -> None:
+        upkeep.flush(self.farm)
+        upkeep.bound_waits(self.farm)
+        if seconds:
+            self.clock.advance(seconds + 1)
+            upkeep.bound_waits(self.farm)
 
     @rule()
     def the_server_restarts(self) -> None:
@@ -165,12 +284,12 @@ class FarmMachine(RuleBasedStateMachine):
             assert not connection.execute(
                 "SELECT work_id FROM run WHERE ended_at IS NULL GROUP BY work_id HAVING count(*) > 1"
             ).fetchall()
-            assert not connection.execute(
-                """SELECT run.id FROM run JOIN work ON work.id = work_id
-                WHERE run.ended_at IS NULL AND work.status <> 'running'"""
+            pairs = connection.execute(
+                "SELECT run.status, work.status FROM run JOIN work ON work.id = work_id WHERE run.ended_at IS NULL"
             ).fetchall()
+            assert [tuple(pair) for pair in pairs if pair[1] not in WORK_OF_RUN[pair[0]]] == []
             assert not connection.execute(
-                """SELECT id FROM work WHERE status = 'running' AND NOT EXISTS
+                """SELECT id FROM work WHERE status IN ('running', 'pausing', 'paused', 'resuming') AND NOT EXISTS
                 (SELECT 1 FROM run WHERE work_id = work.id AND ended_at IS NULL)"""
             ).fetchall()
 
@@ -183,30 +302,62 @@ class FarmMachine(RuleBasedStateMachine):
             ).fetchall()
 
     @invariant()
-    def a_job_that_succeeded_by_exit_has_a_run_that_exited_zero(self) -> None:
+    def only_an_owners_exit_with_zero_makes_a_run_and_a_job_succeed(self) -> None:
+        """PROMISES P3."""
         with self.farm.database.read() as connection:
-            for (job_id,) in connection.execute("SELECT id FROM job WHERE outcome = 'exit'").fetchall():
-                owners = connection.execute(
-                    "SELECT id FROM run WHERE job_id = ? AND status = 'succeeded'", (job_id,)
-                ).fetchall()
-                assert len(owners) == 1
-                assert owners[0][0] in self.exited_zero
+            succeeded = {row[0] for row in connection.execute("SELECT id FROM run WHERE status = 'succeeded'")}
+            assert succeeded <= self.exited_zero
+            last_of_command = connection.execute(
+                """SELECT (SELECT run.id FROM run WHERE run.job_id = job.id AND kind = '' ORDER BY rowid DESC LIMIT 1)
+                FROM job WHERE outcome = 'exit'"""
+            )
+            assert {row[0] for row in last_of_command} <= succeeded
+
+    @invariant()
+    def a_job_without_a_command_meets_a_client_for_its_hooks_only(self) -> None:
+        """CONTRACT 9.8, 9.13."""
+        with self.farm.database.read() as connection:
+            assert not connection.execute(
+                "SELECT run.id FROM run JOIN job ON job.id = job_id WHERE kind = '' AND command = '\"\"'"
+            ).fetchall()
+
+    @invariant()
+    def a_command_whose_children_failed_does_not_wait_to_be_run(self) -> None:
+        """CONTRACT 9.8: it is skipped."""
+        with self.farm.database.read() as connection:
+            assert not connection.execute(
+                """SELECT job.id FROM work JOIN job ON job.id = job_id
+                WHERE work.status = 'runnable' AND work.pending = '' AND children_failed + deleted_failed > 0"""
+            ).fetchall()
+
+    @invariant()
+    def what_has_ended_waits_for_no_hook(self) -> None:
+        with self.farm.database.read() as connection:
+            assert not connection.execute(
+                """SELECT id FROM work WHERE (pending <> '' OR hooks <> '')
+                AND status IN ('succeeded', 'failed', 'cancelled', 'abandoned')"""
+            ).fetchall()
+            assert not connection.execute("SELECT id FROM job WHERE ended_at IS NOT NULL AND held <> ''").fetchall()
 
     @invariant()
     def what_waits_for_children_is_not_handed_out(self) -> None:
         with self.farm.database.read() as connection:
             assert not connection.execute("SELECT id FROM job WHERE status = 'queued' AND claimable > 0").fetchall()
             assert not connection.execute("SELECT id FROM job WHERE status = 'runnable' AND claimable = 0").fetchall()
+            assert not connection.execute("SELECT id FROM job WHERE status = 'runnable' AND held <> ''").fetchall()
 
     def everything_ends(self) -> None:
-        """The quiet end (I1): with clients that keep working, every job ends."""
+        """The quiet end (I1): with nothing held and clients that keep working, every job ends, and can be deleted."""
+        with self.farm.database.read() as connection:
+            every = [row[0] for row in connection.execute("SELECT id FROM job").fetchall()]
+        commands.resume(self.farm, every, "now")
         for client in self.clients:
             client.session += "-last"
             client.boot_id += "-last"
             client.held.clear()
             client.spare = 0
             client.register()
-        upkeep.bound_kills(self.farm)
+        upkeep.bound_waits(self.farm)
         for client in self.clients:
             client.beat()
         while any(self._run_all_of(client) for client in self.clients):
@@ -216,6 +367,10 @@ class FarmMachine(RuleBasedStateMachine):
         with self.farm.database.read() as connection:
             waiting = connection.execute("SELECT id, status FROM job WHERE ended_at IS NULL").fetchall()
         assert [tuple(row) for row in waiting] == []
+        deletion.delete(self.farm, every)
+        with self.farm.database.read() as connection:
+            for table in ("job", "work", "run", "family", "presence", "history", "client_failure"):
+                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0, table
 
     def _run_all_of(self, client: TestClient) -> int:
         count = 0
@@ -234,11 +389,11 @@ class FarmMachine(RuleBasedStateMachine):
 
 
 FarmMachine.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=25,
+    max_examples=40,
+    stateful_step_count=30,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
 
-TestTheFarmKeepsItsInvariants = FarmMachine.TestCase
+TestTheFarmKeepsItsInvariants = pytest.mark.slow(FarmMachine.TestCase)

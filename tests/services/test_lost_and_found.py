@@ -80,6 +80,24 @@ def test_a_command_that_added_children_and_is_tried_again_waits_for_them(farm: F
     assert read(farm, parent, "status") == ["succeeded"]
 
 
+@pytest.mark.parametrize("hooks", [{}, {"onError": "oops"}])
+def test_a_command_that_added_children_is_not_tried_again_once_one_of_them_has_failed(
+    farm: Farm, client: TestClient, hooks: dict[str, str]
+) -> None:
+    """CONTRACT 2.2, 9.8: nothing it does could make its job succeed any more."""
+    parent = submit(farm, command="fan out", triesLeft=2, **hooks)
+    first = str(client.fetch()[0]["run"])
+    client.beat(client.started(first))
+    submission.submit(farm, {"name": "child", "command": "render"}, parent)
+    (order,) = client.fetch()[-1:]
+    client.beat(client.ended(order["run"], 1), queued=(first,))
+    assert read(farm, parent, "status") == ["running"]
+    client.beat(client.ended(first, 1))
+    assert [order["hook"] for order in client.fetch()] == list(hooks)
+    client.run_all()
+    assert read(farm, parent, "status", "triesLeft") == ["failed", 1]
+
+
 def test_work_that_another_client_takes_over_starts_from_nought(
     farm: Farm, client: TestClient, clock: SetClock
 ) -> None:

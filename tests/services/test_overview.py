@@ -1,4 +1,4 @@
-"""The farm as the page shows it: lists, counters, one job, one client, metrics (CONTRACT 6)."""
+"""Jobs as the page shows them: lists, counters, one job (CONTRACT 6.1, 6.2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from farm_kit import SetClock, TestClient, submit
 from hqserver.domain.errors import Busy, NotFound
 from hqserver.services import commands, notes, overview
 from hqserver.services.farm import Farm
-from hqserver.services.overview import Availability, Roots
+from hqserver.services.overview import Roots
 from hqserver.store import overview as store
 
 
@@ -108,8 +108,9 @@ def test_a_job_comes_with_its_family_runs_notes_and_log(farm: Farm, client: Test
     assert found.names == {parent: "film"}
     assert found.unknown == {"x-x": 1}
     assert [(run.client, run.status, run.exit_code) for run in found.runs] == [("alpha", "failed", 3)]
-    assert [note.text for note in found.notes] == ["look at this"]
-    assert found.job["logs"][-1]["status"] == "failed"
+    # 9.26: the farm notes a failure by itself.
+    assert [note.text for note in found.notes] == ["look at this", "failed: exit code 3 on alpha"]
+    assert (found.log[-1]["status"], found.log[0]["event"], found.log_cut) == ("failed", "unknown property", False)
     above = overview.job_overview(farm, parent)
     assert [job["id"] for job in above.children] == [child]
     assert [(cell.id, cell.name, cell.status) for cell in above.cells] == [(child, "reel", "failed")]
@@ -126,60 +127,9 @@ def test_ten_thousand_children_come_page_by_page(farm: Farm, monkeypatch: pytest
     assert second.children_next is None
 
 
-def test_a_client_is_in_the_first_of_the_four_ways_that_holds(farm: Farm, clock: SetClock) -> None:
-    clients = {name: TestClient(farm, hostname=name) for name in ("free", "busy", "draining", "gone", "back")}
-    for client in clients.values():
-        client.register()
-        client.beat()
-    clients["draining"].beat(accepting=False)
-    clock.advance(farm.policy.lost_seconds + 1)
-    for name, client in clients.items():
-        if name != "gone":
-            client.beat(accepting=name != "draining")
-    clients["free"].beat(accepting=False)
-    clients["back"].beat(accepting=False)
-    submit(farm, command="true")
-    assert len(clients["busy"].fetch()) == 1
-    clients["free"].beat()
-    clients["back"].beat()
-    found = {client.client["label"]: client for client in overview.clients_overview(farm)}
-    assert {label: client.availability for label, client in found.items()} == {
-        "free": Availability.AVAILABLE,
-        "back": Availability.AVAILABLE,
-        "busy": Availability.RUNNING,
-        "draining": Availability.UNAVAILABLE,
-        "gone": Availability.OFFLINE,
-    }
-    assert list(found) == sorted(found)
-    assert found["busy"].jobs == [(1, "a job")]
-    assert found["gone"].silence_seconds == farm.policy.lost_seconds + 1
-
-
-def test_a_client_tells_what_runs_there_and_what_ran_there_last(farm: Farm, client: TestClient) -> None:
-    done = submit(farm, command="true")
-    client.run_all()
-    now = submit(farm, command="true")
-    client.fetch()
-    found = overview.client_overview(farm, client.id)
-    assert [run.job_id for run in found.live] == [now]
-    assert [run.job_id for run in found.ended] == [done]
-
-
-def test_metrics_name_every_status_and_count_what_there_is(farm: Farm, mixed: dict[str, int]) -> None:
-    counts = overview.farm_counts(farm)
-    assert {status: count for status, count in counts.jobs.items() if count} == {
-        **dict.fromkeys(("succeeded", "failed", "cancelled", "queued", "running", "runnable"), 1)
-    }
-    assert counts.clients[Availability.RUNNING] == 1
-    assert counts.runs["offered"] == 1
-    assert counts.runs["lost"] == 0
-
-
 def test_what_is_not_there_is_not_found(farm: Farm) -> None:
     with pytest.raises(NotFound, match="no job 7"):
         overview.job_overview(farm, 7)
-    with pytest.raises(NotFound, match="no client 7"):
-        overview.client_overview(farm, 7)
 
 
 def test_a_database_that_cannot_be_read_is_said_to_be_so(farm: Farm) -> None:

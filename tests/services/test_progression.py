@@ -176,9 +176,9 @@ def test_a_kill_that_is_not_confirmed_in_time_names_the_client_which_gets_no_new
     (order,) = client.fetch()
     client.beat(client.started(order["run"]))
     commands.cancel(farm, [job], "no longer wanted")
-    upkeep.bound_kills(farm)
+    upkeep.bound_waits(farm)
     clock.advance(farm.policy.kill_timeout_seconds + 1)
-    upkeep.bound_kills(farm)
+    upkeep.bound_waits(farm)
     details = lookup.job_detail(farm, job, ["status", "unconfirmed"])
     assert (details["status"], details["unconfirmed"]) == ("cancelled", ["alpha"])
     other = submit(farm, command="true")
@@ -345,9 +345,9 @@ def test_a_restarted_daemon_that_still_holds_a_run_whose_kill_was_given_up_kills
     (order,) = client.fetch()
     client.beat(client.started(order["run"]))
     commands.cancel(farm, [order["job"]], "no longer wanted")
-    upkeep.bound_kills(farm)
+    upkeep.bound_waits(farm)
     clock.advance(farm.policy.kill_timeout_seconds + 1)
-    upkeep.bound_kills(farm)
+    upkeep.bound_waits(farm)
     client.session, client.held = "s2", {order["run"]}
     assert client.register().stop == [], "told to stop it, it would do so and never say that it has"
     assert [(each["kind"], each["run"]) for each in client.beat().orders] == [("kill", order["run"])]

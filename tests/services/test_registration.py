@@ -9,8 +9,9 @@ import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm, submit
 
 from hqserver.domain.errors import Conflict, FarmError, NotAuthenticated
-from hqserver.services import commands, lookup, upkeep
+from hqserver.services import client_control, commands, lookup, upkeep
 from hqserver.services.farm import Farm, Policy
+from hqserver.services.package import client_package
 from hqserver.services.registration import Registration, authenticate
 
 
@@ -76,7 +77,7 @@ def test_two_clients_of_one_machine_have_names(farm: Farm, client: TestClient) -
 
 def test_a_daemon_that_is_started_anew_keeps_its_id_and_its_secret(farm: Farm, client: TestClient) -> None:
     client.session = "s2"
-    assert client.register() == Registration(client.id, "", [])
+    assert client.register() == Registration(client.id, "", [], client_package())
 
 
 def test_a_machine_may_change_its_name(farm: Farm, client: TestClient) -> None:
@@ -140,9 +141,9 @@ def test_a_lost_run_that_is_still_held_comes_back(farm: Farm, client: TestClient
 def test_a_boot_proves_that_a_kill_nobody_confirmed_has_worked(farm: Farm, client: TestClient, clock: SetClock) -> None:
     job, _ = start(client)
     commands.cancel(farm, [job], "no longer wanted")
-    upkeep.bound_kills(farm)
+    upkeep.bound_waits(farm)
     clock.advance(farm.policy.kill_timeout_seconds + 1)
-    upkeep.bound_kills(farm)
+    upkeep.bound_waits(farm)
     assert lookup.job_detail(farm, job, ["unconfirmed"])["unconfirmed"] == ["alpha"]
     client.session, client.boot_id = "s2", "boot-2"
     client.held.clear()
@@ -170,9 +171,8 @@ def test_a_name_is_not_given_up_before_its_time(farm: Farm, client: TestClient, 
 def test_a_silent_holder_yields_its_id_and_what_an_administrator_set(
     farm: Farm, client: TestClient, clock: SetClock
 ) -> None:
-    presence = farm.watch.get(client.id)
-    assert presence is not None
-    presence.row.disabled, presence.row.description = 1, "in the cellar"
+    client_control.set_disabled(farm, "alpha", True)
+    client_control.set_description(farm, client.id, "in the cellar")
     clock.advance(farm.policy.lost_seconds + 1)
     again = newcomer(farm)
     found = again.register()

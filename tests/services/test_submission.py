@@ -46,6 +46,7 @@ def refused(farm: Farm, kind: type[Exception], jobspec: Any, *rest: Any) -> str:
 
 
 def test_the_specifications_ids_come_first_and_then_those_of_nested_children_depth_first(farm: Farm) -> None:
+    """9.6."""
     document = [
         {"name": "a", "children": [{"name": "a1", "children": [{"name": "a11"}]}, {"name": "a2"}]},
         {"name": "b", "children": [{"name": "b1"}]},
@@ -334,6 +335,65 @@ def test_stubs_inherit_from_the_first_that_names_them_wherever_it_stands(farm: F
     assert [read(farm, each, "priority", "submittedBy", "root") for each in ids] == [[4, "ada", ids[1]]] * 3
 
 
+def test_conditions_come_from_the_root_and_not_from_a_nearer_parent(farm: Farm) -> None:
+    """CONTRACT 2.1, 9.8: where a job defines none; the root stays the root though it is adopted later."""
+    ids = submission.submit(
+        farm,
+        {
+            "name": "root",
+            "host": "alpha",
+            "children": [{"name": "middle", "hostgroup": "fast", "children": [{"name": "leaf", "command": "x"}]}],
+        },
+    )
+    assert [[each["value"] for each in read(farm, job, "conditions")[0]] for job in ids] == [
+        *(["alpha"], ["fast"], ["alpha"]),
+    ]
+    submission.submit(farm, {"name": "above", "host": "beta", "command": "x"}, None, [ids[0]])
+    (late,) = submission.submit(farm, {"name": "late", "command": "x"}, ids[1])
+    assert [each["value"] for each in read(farm, late, "conditions")[0]] == ["alpha"]
+    assert read(farm, late, "root") == [ids[0]]
+
+
+def test_what_a_job_is_given_is_kept_as_it_is_read(farm: Farm) -> None:
+    """9.5."""
+    job = submit(
+        farm,
+        command="x",
+        maxTime="60",
+        tags="single:a, excludeProgress",
+        resources={"sidefx.license.render": "2"},
+        minHosts="2",
+        maxHosts=3,
+        onError="oops",
+        cleanup={"macos": "rm"},
+        emailTo="ada@example.org",
+        emailReasons="failed,abandoned",
+    )
+    assert read(farm, job, "maxTime", "tags", "resources", "hosts", "hooks", "emailTo", "emailReasons") == [
+        60,
+        ["single:a", "excludeProgress"],
+        {"sidefx.license.render": 2},
+        {"min": 2, "max": 3},
+        {"onError": "oops", "cleanup": {"macosx": "rm"}},
+        "ada@example.org",
+        ["failed", "abandoned"],
+    ]
+
+
+def test_work_that_weighs_nothing_is_left_out_of_overall_progress(farm: Farm, client: TestClient) -> None:
+    """9.5, 9.19: jobs without a command, hooks or not, and those with the tag."""
+    children = [
+        {"name": "a", "command": "a"},
+        {"name": "b", "command": "b", "tags": ["excludeProgress"], "cpus": 2},
+        {"name": "c", "onSuccess": "c", "cpus": 2},
+    ]
+    parent = submission.submit(farm, {"name": "p", "children": children})[0]
+    assert read(farm, parent, "overallProgress", "ETA") == [0.0, -1.0]
+    (order,) = client.fetch()
+    client.beat(client.ended(order["run"], seconds=4.0), accepting=False)
+    assert read(farm, parent, "overallProgress", "ETA", "status") == [1.0, 0.0, "queued"]
+
+
 # First statuses ----------------------------------------------------------------------------------------------------
 
 
@@ -354,6 +414,23 @@ def test_a_new_job_stands_where_its_children_leave_it(farm: Farm, client: TestCl
             submission.submit(farm, {"name": "x", "command": command}, None, list(children))[0] for command in ("c", "")
         ]
         assert tuple(read(farm, each, "status")[0] for each in found) == expected, children
+
+
+def test_a_new_job_with_hooks_and_nothing_else_to_do_waits_for_a_client_to_run_them(
+    farm: Farm, client: TestClient
+) -> None:
+    """9.13."""
+    failed = submit(farm, command="false")
+    commands.cancel(farm, [failed], "gone")
+    specification = {"name": "x", "command": "c", "onChildError": "h", "onSuccess": "s"}
+    (job,) = submission.submit(farm, specification, None, [failed])
+    assert read(farm, job, "status") == ["runnable"]
+    (order,) = client.fetch()
+    assert (order["hook"], order["command"]) == ("onChildError", "h")
+    client.beat(client.ended(order["run"]))
+    assert read(farm, job, "status") == ["failed"]
+    (other,) = submission.submit(farm, {"name": "x", "command": "c", "onSuccess": "s"}, None, [failed])
+    assert read(farm, other, "status") == ["failed"], "none of its hooks is for that"
 
 
 def test_a_job_that_fails_as_it_is_submitted_fails_its_parent(farm: Farm) -> None:
@@ -433,6 +510,7 @@ def test_without_a_key_two_identical_submissions_are_two_jobs(farm: Farm) -> Non
 # Size --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ten_thousand_nested_children_are_taken_in_one_call(
     tmp_path: Path, clock: SetClock, asked: Asked, policy: Policy
 ) -> None:
