@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import partial
+from itertools import product
 from typing import Any, ClassVar
 from xmlrpc.server import SimpleXMLRPCDispatcher
 
 from hqserver.domain.errors import NotFound, TooLarge, near_match
 
 from .faults import InvalidRequest, UnknownMethod, fault_of
+from .kinds import every_type
 from .method import Caller, Method, Registry, rpc
 from .parse import DEFAULT_LIMITS, Limits, parse
 from .wire import marshalled, to_wire
@@ -102,14 +104,19 @@ class Dispatcher(SimpleXMLRPCDispatcher):
 
     @rpc("system.methodSignature")
     def system_methodSignature(self, method_name: str) -> list[list[str]]:  # type: ignore[override]  # noqa: N802
-        """The method's signatures, one for each number of parameters it takes: result type, parameter types.
+        """The method's signatures: result type, parameter types. One for each number of parameters it takes, and
+        for each type where a parameter takes one of several.
 
-        "any" stands where several types fit. Fault 404 for an unknown method.
+        Fault 404 for an unknown method.
         """
         method = self._method(method_name)
-        types = [parameter.kind.wire for parameter in method.parameters]
+        types = [parameter.kind.types for parameter in method.parameters]
         required = sum(parameter.required for parameter in method.parameters)
-        return [[method.result, *types[:count]] for count in range(required, len(types) + 1)]
+        return [
+            list(signature)
+            for count in range(required, len(types) + 1)
+            for signature in product(every_type(method.result), *types[:count])
+        ]
 
     @rpc("system.getCapabilities")
     def system_get_capabilities(self) -> dict[str, dict[str, str | int]]:

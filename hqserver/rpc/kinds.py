@@ -1,7 +1,8 @@
 """The kinds of value a method's parameters take, and how each is read from the wire (CONTRACT 9.2).
 
 A kind is found from a parameter's annotation once, when the method is registered; a call only runs `read`.
-Ids and numbers are taken as text too, flags as 0 and 1: that is what scripts in many languages send.
+Ids and numbers are taken as text too, numbers where text is wanted, flags as 0 and 1: that is what scripts in
+many languages send.
 """
 
 from __future__ import annotations
@@ -23,19 +24,31 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,16}", re.ASCII)
 _ID = "an id (a whole number)"
 _T = TypeVar("_T")
 _EXACT = 2**53  # beyond it a double, which is how large ints travel, no longer holds every int
+_TYPES = ("string", "int", "boolean", "double", "dateTime.iso8601", "base64", "array", "struct")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a parameter takes: `wire` is its XML-RPC type, `words` completes "must be ...".
+    """What a parameter takes: `wire` is its XML-RPC type ("any": one of several), `words` completes "must be ...".
 
     `read` gives the Python value and raises `ValueError` where the kind does not take the given one
-    (`BadEntry` where the fault lies inside a list).
+    (`BadEntry` where the fault lies inside a list). `one_of` names the types of an "any" that takes only some.
     """
 
     wire: str
     words: str
     read: Callable[[object], object]
+    one_of: tuple[str, ...] = ()
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every XML-RPC type that fits."""
+        return self.one_of or every_type(self.wire)
+
+
+def every_type(wire: str) -> tuple[str, ...]:
+    """The XML-RPC types that `wire` stands for: itself, or all of them for "any"."""
+    return _TYPES if wire == "any" else (wire,)
 
 
 class BadEntry(ValueError):
@@ -81,6 +94,8 @@ def _bool(value: object) -> bool:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)  # Perl's libraries send as a number whatever looks like one: a note that says "42"
     if not isinstance(value, str):
         raise ValueError
     return value
@@ -185,15 +200,19 @@ def _either(kinds: Sequence[Kind]) -> Kind:
     if len(kinds) == 1:
         return kinds[0]
 
+    # Where text is one of several types, a number is not taken for it.
+    readers = [_instance(str) if kind.read is _text else kind.read for kind in kinds]
+
     def read(value: object) -> object:
-        for kind in kinds:
+        for read_as in readers:
             try:
-                return kind.read(value)
+                return read_as(value)
             except ValueError:
                 continue
         raise ValueError
 
-    return Kind("any", " or ".join(kind.words for kind in kinds), read)
+    types = dict.fromkeys(wire for kind in kinds for wire in kind.types)
+    return Kind("any", " or ".join(kind.words for kind in kinds), read, tuple(types))
 
 
 def result_wire_type(annotation: object) -> str:

@@ -148,6 +148,7 @@ def _grammar() -> _Element:
     scalars: list[tuple[str, Callable[[str], object]]] = [
         ("int", _int),
         ("i4", _int),
+        ("i8", _int),  # what xmlrpc-c makes of every number it reads from JSON
         ("double", _double),
         ("boolean", _boolean),
         ("string", str),

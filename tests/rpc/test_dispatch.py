@@ -33,6 +33,11 @@ class Toys:
             raise NotFound(f"no toy {toy_id}")
         return {"id": toy_id, "size": size, "nothing": None}
 
+    @rpc("findToys")
+    def toys(self, key: Id | list[str], value: object = None) -> list[int]:
+        """The toys that have it."""
+        return []
+
     @rpc("whoami")
     def whoami(self, caller: Caller) -> str:
         """Who calls."""
@@ -99,6 +104,7 @@ def test_a_call_is_answered_under_each_name(dispatcher: Dispatcher) -> None:
 
 
 def test_a_farm_error_becomes_its_code_and_sentence(dispatcher: Dispatcher) -> None:
+    """9.1"""
     assert fault(dispatcher, "getToy", 101) == (404, "no toy 101")
 
 
@@ -109,6 +115,7 @@ def test_a_farm_error_without_words_is_told_by_its_meaning(dispatcher: Dispatche
 
 
 def test_an_unknown_method_is_answered_with_the_near_one(dispatcher: Dispatcher) -> None:
+    """9.1: -32601, with a suggestion where there is a near match."""
     assert fault(dispatcher, "gettoy") == (-32601, "no method 'gettoy'; did you mean 'getToy'?")
     assert fault(dispatcher, "xyzzy") == (-32601, "no method 'xyzzy'")
 
@@ -119,6 +126,7 @@ def test_only_registered_names_can_be_called(dispatcher: Dispatcher, name: str) 
 
 
 def test_wrong_arity_is_told_with_the_usage(dispatcher: Dispatcher) -> None:
+    """9.1: -32602. 9.2: a fault, not a guess."""
     assert fault(dispatcher, "ping", 1) == (-32602, "1 parameter given; the call is ping()")
 
 
@@ -128,7 +136,7 @@ def test_a_mistake_of_ours_is_an_incident_and_nothing_more(
 ) -> None:
     with caplog.at_level(logging.ERROR):
         code, sentence = fault(dispatcher, name)
-    incident = sentence.removeprefix("internal error, incident ")
+    incident = sentence.removeprefix("internal error, incident ")  # 9.1: -32603
     assert code == -32603
     assert len(incident) == 6
     (record,) = caplog.records
@@ -149,12 +157,14 @@ def test_the_caller_reaches_the_method(dispatcher: Dispatcher) -> None:
 
 
 def test_a_caller_without_nil_gets_none(dispatcher: Dispatcher) -> None:
+    """9.2"""
     assert ask(dispatcher, "getToy", 1, caller=Caller(nonil=True)) == {"id": 1, "size": 1}
     answer = ask(dispatcher, "system.multicall", [{"methodName": "getToy", "params": [1]}], caller=Caller(nonil=True))
     assert answer == [[{"id": 1, "size": 1}]]
 
 
 def test_an_answer_beyond_64_mb_names_the_way_out(dispatcher: Dispatcher) -> None:
+    """9.1: 413. 9.3: it names findJobs."""
     code, sentence = fault(dispatcher, "text", 65 * 1024 * 1024)
     assert code == 413
     assert "findJobs" in sentence
@@ -177,6 +187,16 @@ def test_help_is_usage_and_docstring(dispatcher: Dispatcher) -> None:
 def test_there_is_a_signature_for_each_number_of_parameters(dispatcher: Dispatcher) -> None:
     assert ask(dispatcher, "system.methodSignature", "getToy") == [["struct", "int"], ["struct", "int", "int"]]
     assert ask(dispatcher, "system.methodSignature", "ping") == [["boolean"]]
+
+
+def test_there_is_a_signature_for_each_type_that_a_parameter_takes(dispatcher: Dispatcher) -> None:
+    """Tools that generate code from signatures know the types of XML-RPC only: no "any"."""
+    signatures = ask(dispatcher, "system.methodSignature", "findToys")
+    assert signatures[:2] == [["array", "int"], ["array", "array"]]
+    assert len(signatures) == 2 + 2 * 8
+    assert {word for signature in signatures for word in signature} == {
+        "string", "int", "boolean", "double", "dateTime.iso8601", "base64", "array", "struct",
+    }  # fmt: skip
 
 
 def test_capabilities_name_their_specifications(dispatcher: Dispatcher) -> None:

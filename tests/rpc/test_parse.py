@@ -33,6 +33,7 @@ def code_of(body: bytes, limits: Limits | None = None) -> int:
     [
         ("<int>5</int>", 5),
         ("<i4> -2147483648 </i4>", -(2**31)),
+        ("<i8>5</i8>", 5),
         ("<boolean>1</boolean>", True),
         ("<boolean>0</boolean>", False),
         ("<double>1.5e3</double>", 1500.0),
@@ -102,6 +103,7 @@ def test_bytes_that_are_not_in_their_encoding_are_not_well_formed() -> None:
         "<int>1.0</int>",
         "<int></int>",
         "<i4>five</i4>",
+        "<i8>2147483648</i8>",
         "<double>inf</double>",
         "<double>nan</double>",
         "<double>1e999</double>",
@@ -121,6 +123,7 @@ def test_bytes_that_are_not_in_their_encoding_are_not_well_formed() -> None:
     ],
 )
 def test_a_value_that_is_not_of_its_type_is_a_bad_parameter(wire: str) -> None:
+    """9.1: -32602."""
     assert code_of(call(wire)) == -32602
 
 
@@ -148,6 +151,7 @@ def test_a_value_that_is_not_of_its_type_is_a_bad_parameter(wire: str) -> None:
     ],
 )
 def test_what_is_not_built_as_xml_rpc_says_is_an_invalid_request(wire: str) -> None:
+    """9.1: -32600."""
     assert code_of(call(wire)) == -32600
 
 
@@ -170,6 +174,7 @@ def test_what_is_not_built_as_xml_rpc_says_is_an_invalid_request(wire: str) -> N
     ],
 )
 def test_what_is_no_call_is_an_invalid_request(body: bytes) -> None:
+    """9.1: -32600."""
     assert code_of(body) == -32600
 
 
@@ -189,6 +194,7 @@ def test_what_is_no_call_is_an_invalid_request(body: bytes) -> None:
     ],
 )
 def test_what_is_no_xml_is_not_well_formed(body: bytes) -> None:
+    """9.1: -32700."""
     assert code_of(body) == -32700
 
 

@@ -17,13 +17,6 @@ from hqserver.services.note_attributes import NOTE_ATTRIBUTES, THREAD_ATTRIBUTES
 SEED = (Path(__file__).parent.parent / "seeds" / "hqueue.txt").read_text(encoding="utf-8")
 SIGNATURE = re.compile(r"^([a-zA-Z]+)\((.*)\)\s*$", re.MULTILINE)
 
-NOT_YET = {
-    *("getClientByHostname", "getClientGroups", "getClientsByHostname", "getclientinfo", "getConfig"),
-    *("getHQRoot", "getinfo", "getJobHistory", "getNoteThreadIds", "getoutput", "getprogress", "getstatus"),
-    *("removeNotes", "removeSingleNote", "removeSingleThread", "removeThreads", "setdisabled", "threadExists"),
-}
-"""Methods of the seed that a later version brings. An entry that is served fails the test: take it off."""
-
 
 def signatures() -> dict[str, list[str]]:
     """Method names of the seed with the names of their parameters."""
@@ -44,9 +37,6 @@ def test_the_seed_holds_forty_six_methods() -> None:
 @pytest.mark.parametrize(("name", "parameters"), signatures().items())
 def test_a_method_of_the_seed_is_served_with_the_seeds_parameters(name: str, parameters: list[str]) -> None:
     method = REGISTRY.find(name)
-    if name in NOT_YET:
-        assert method is None, f"{name} is served: take it off NOT_YET"
-        return
     assert method is not None, f"{name} is not served"
     assert [parameter.name for parameter in method.parameters] == parameters
 

@@ -71,12 +71,14 @@ def test_values_arrive_as_what_they_are(value: object, read: object) -> None:
 
 @pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 2**53, 10**20, 10**300])
 def test_an_int_beyond_32_bits_is_a_double(number: int) -> None:
+    """9.2"""
     assert sent(number) == float(number)
     assert "<double>" in xml(number)
 
 
 @pytest.mark.parametrize("number", [0.0, 1.5, -0.1, 1e-7, 1e22, 5e-324, 1.7976931348623157e308, 123456789012345680.0])
 def test_a_double_is_exact_and_never_in_exponent_form(number: float) -> None:
+    """9.2"""
     assert sent(number) == number
     assert re.fullmatch(r"<value><double>-?[0-9]+\.[0-9]+</double></value>\n", xml(number))
 
@@ -101,6 +103,7 @@ def test_carriage_returns_survive() -> None:
 
 
 def test_a_time_is_utc_without_zone() -> None:
+    """9.2: exactly YYYYMMDDTHH:MM:SS."""
     wire = "<value><dateTime.iso8601>20260131T22:59:59</dateTime.iso8601></value>\n"
     assert xml(datetime(2026, 1, 31, 22, 59, 59, 999, tzinfo=UTC)) == wire
     assert xml(datetime(2026, 1, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=1)))) == wire
@@ -109,11 +112,13 @@ def test_a_time_is_utc_without_zone() -> None:
 
 
 def test_every_value_is_typed_with_both_tags() -> None:
+    """9.2"""
     assert xml("") == "<value><string></string></value>\n"
     assert xml([]) == "<value><array><data>\n</data></array></value>\n"
 
 
 def test_extensions_other_than_nil_are_never_sent() -> None:
+    """9.2: no i8, no ex: of any kind."""
     everything = xml([2**40, None, Level.HIGH, 10**400, b"x", {1, 2}])
     assert set(re.findall(r"<([a-z0-9:.]+)", everything)) <= {
         "value",
@@ -127,6 +132,7 @@ def test_extensions_other_than_nil_are_never_sent() -> None:
 
 
 def test_without_nil_a_member_is_left_out_and_the_rest_is_an_empty_string() -> None:
+    """9.2"""
     value = {"a": None, "b": [None, 1], "c": {"d": None}, "e": math.nan, "f": Plain.NOTHING, "g": 0}
     assert sent(value, nonil=True) == {"b": ["", 1], "c": {}, "g": 0}
     assert "nil" not in xml(value, nonil=True)

@@ -13,7 +13,7 @@ from hqserver.services import beats, registration
 from hqserver.services.beats import Beat, Piece
 from hqserver.services.farm import Farm
 from hqserver.services.registration import Identity
-from hqserver.services.reports import ENDED, REFUSED, STARTED, Report
+from hqserver.services.reports import ENDED, KINDS, PAUSED, REFUSED, RESUMED, STARTED, Report
 
 _Kind = TypeVar("_Kind")
 _PROTOCOL = 1
@@ -45,6 +45,10 @@ class Daemons:
                 version=_text(identity, "version"),
                 port=_whole(identity, "port"),
                 runs=frozenset(_texts(identity, "runs")),
+                location=_text(identity, "location") if "location" in identity else "",
+                utc_offset=_offset(identity),
+                disk_total=_whole(identity, "diskTotal") if "diskTotal" in identity else 0,
+                upgrade_error=_text(identity, "upgradeError")[:_LONGEST_TEXT] if "upgradeError" in identity else "",
             ),
             caller.secret,
             caller.peer,
@@ -54,6 +58,7 @@ class Daemons:
             "secret": found.secret,
             "interval": self._farm.policy.beat_seconds,
             "stop": found.stop,
+            "package": {"version": found.package.version, "path": found.package.path},
         }
 
     @rpc("clientBeat", internal=True)
@@ -76,6 +81,7 @@ def _beat(beat: Mapping[str, Any]) -> Beat:
         memory_free=_whole(beat, "memoryFree"),
         disk_free=_whole(beat, "diskFree"),
         idle_minutes=_whole(beat, "idleTime", low=-1),
+        utc_offset=_offset(beat),
         spare=_whole(beat, "spare"),
         accepting=_get(beat, "accepting", bool),
         queued=frozenset(_texts(beat, "queued")),
@@ -85,7 +91,13 @@ def _beat(beat: Mapping[str, Any]) -> Beat:
             for piece in _structs(beat, "output")
         ),
         reports=tuple(_report(report) for report in _structs(beat, "reports")),
+        leaving=_get(beat, "leaving", bool) if "leaving" in beat else False,
     )
+
+
+def _offset(struct: Mapping[str, Any]) -> int:
+    """Minutes east of UTC; no zone is a day away."""
+    return max(min(_whole(struct, "utcOffset", low=-1440), 1439), -1439) if "utcOffset" in struct else 0
 
 
 def _report(report: Mapping[str, Any]) -> Report:
@@ -93,10 +105,12 @@ def _report(report: Mapping[str, Any]) -> Report:
     report_id, run = _text(report, "id"), _text(report, "run")
     if kind == STARTED:
         return Report(report_id, run, kind, started_ago=_number(report, "startedAgo"))
+    if kind in (PAUSED, RESUMED):
+        return Report(report_id, run, kind)
     if kind == REFUSED:
         return Report(report_id, run, kind, end=RunEnd(reason=_text(report, "reason")[:_LONGEST_TEXT]))
     if kind != ENDED:
-        raise BadParameters(f"beat.reports.kind must be {STARTED}, {ENDED} or {REFUSED}, not {kind!r}")
+        raise BadParameters(f"beat.reports.kind must be one of {', '.join(KINDS)}, not {kind!r}")
     return Report(
         report_id,
         run,
@@ -104,6 +118,7 @@ def _report(report: Mapping[str, Any]) -> Report:
         started_ago=_number(report, "startedAgo"),
         ended_ago=_number(report, "endedAgo"),
         killed=_get(report, "killed", bool),
+        limit=_text(report, "limit") if "limit" in report else "",
         end=RunEnd(
             exit_code=_whole(report, "exitCode", low=-(2**31)),
             signal=_whole(report, "signal"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import Attribs, Id, Ids, rpc
-from hqserver.services import commands, lookup, output, submission
+from hqserver.services import commands, deletion, lookup, output, submission
 from hqserver.services.farm import Farm
 
 
@@ -83,3 +83,68 @@ class Jobs:
         then `waitingFor` says where it ends. Unknown and finished jobs are ignored.
         """
         commands.cancel(self._farm, job_ids, "cancelled by a caller")
+
+    @rpc("pauseJobs", since="17")
+    def pause_jobs(self, job_ids: Ids) -> None:
+        """Hold back these jobs and all below them, but for children that another unfinished job needs.
+
+        What runs is stopped in place on its client, which it keeps. Returns at once: such a job is `pausing` until its
+        client has confirmed that every process stands still. Unknown, finished and paused jobs are ignored.
+        """
+        commands.pause(self._farm, job_ids, "paused by a caller")
+
+    @rpc("resumeJobs", since="17")
+    def resume_jobs(self, job_ids: Ids) -> None:
+        """Let paused jobs and all below them go on. Returns at once; unknown and other jobs are ignored."""
+        commands.resume(self._farm, job_ids, "resumed by a caller")
+
+    @rpc("rescheduleJobs", since="17")
+    def reschedule_jobs(self, job_ids: Ids) -> None:
+        """Put finished jobs back into the queue, with the finished jobs above them and the failed ones below; other
+        children keep their results. Unknown and unfinished jobs are ignored."""
+        commands.reschedule(self._farm, job_ids, "rescheduled by a caller")
+
+    @rpc("deleteJobs", since="17")
+    def delete_jobs(self, job_ids: Ids) -> None:
+        """Remove finished jobs for good, with their output and all below them that no other job has as a child.
+
+        Unknown and unfinished jobs are ignored, and those of which a client may still run something.
+        """
+        deletion.delete(self._farm, job_ids)
+
+    @rpc("ejectJobs", since="17")
+    def eject_jobs(self, job_ids: Ids) -> None:
+        """Take jobs, and all below them, off their clients now: killed, back to the queue, no try burnt; the same
+        client is the last to get them again. Returns at once; jobs that do not run are ignored."""
+        commands.eject(self._farm, job_ids, "ejected by a caller")
+
+    @rpc("setJobPriority", since="")
+    def set_job_priority(self, job_ids: Ids, priority: int) -> None:
+        """Give unfinished jobs, and all below them, this priority: 0 or more, higher first.
+
+        Fault -32602 for a priority below 0. Unknown and finished jobs are ignored.
+        """
+        commands.set_priority(self._farm, job_ids, priority)
+
+    @rpc("getPermittedClientsList", "getPermittedClientList", since="15")
+    def get_permitted_clients_list(self, job_id: Id) -> list[str]:
+        """The registered clients that the job's conditions allow, as `hostname` or `hostname:name`.
+
+        Fault 404 when the job does not exist. Houdini 15 also spelled the name getPermittedClientList.
+        """
+        return commands.permitted_clients(self._farm, job_id)
+
+    @rpc("savePermittedClientsList", since="15")
+    def save_permitted_clients_list(self, job_id: Id, clients_list: list[str]) -> None:
+        """Let only these clients run the job, in place of all its conditions.
+
+        `hostname` is any client on that host, `hostname:name` that one, `hostname:` only the unnamed one there. Fault
+        404 when the job does not exist, -32602 for an entry that names no client, and for an empty list, with which
+        nobody could run it.
+        """
+        commands.permit_clients(self._farm, job_id, clients_list)
+
+    @rpc("setShowBlockedClientsWarning", since="17")
+    def set_show_blocked_clients_warning(self, job_id: Id, state: bool) -> None:
+        """Whether the page warns of clients that are blocked for the job. Fault 404 when it does not exist."""
+        commands.warn_of_blocked_clients(self._farm, job_id, state)
