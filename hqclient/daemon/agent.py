@@ -7,19 +7,24 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from .beats import Beats
+from .codestore import CodeStore
 from .config import Config
 from .environment import base_environment, client_facts, command_environment
 from .execution import Execution
+from .facts import identity_facts
+from .handover import EXIT_AGAIN
 from .identity import DataFolder, IdentityFile
 from .link import Transport
 from .listener import Listener
 from .load import LoadSampler
 from .machine import CODE_FOLDER, Machine, code_version
 from .outbox import Outbox
-from .protocol import PROTOCOL
+from .protocol import EndOrder, RestartOrder, UpgradeOrder
 from .session import DuplicateClient, Session
+from .upgrade import Upgrades
 from .work import Status, Work
 
 _log = logging.getLogger(__name__)
@@ -27,6 +32,7 @@ _log = logging.getLogger(__name__)
 _NEWS_SECONDS = 0.2
 _FAREWELL_SECONDS = 5.0
 _KILL_SECONDS = 30.0
+_GOODBYE_SECONDS = 10.0
 
 EXIT_ENDED, EXIT_CANNOT_START, EXIT_DUPLICATE = 0, 1, 3
 
@@ -49,7 +55,7 @@ class Agent:
         self._transport = transport
         self._announce = announce
         self._finished = asyncio.Event()
-        self._stopping = False
+        self._stopping = self._killing = self._leaving = self._said_goodbye = self._again = False
         self._timer: asyncio.TimerHandle | None = None
         self._look: asyncio.Handle | None = None
 
@@ -65,8 +71,18 @@ class Agent:
             self._execution.folder,
             self._execution.do,
             self._config.minimum_disk,
+            self._told,
         )
-        facts = self._facts()
+        version = code_version()
+        self._upgrades = Upgrades(
+            CodeStore(self._data.code),
+            version,
+            self._fetch,
+            start_anew=self.start_anew,
+            tell=self._tell_upgrade_error,
+        )
+        facts = self._facts = identity_facts(self._config, self._machine, self._data, version)
+        facts["upgradeError"] = self._upgrades.error
         self._session = Session(
             self._transport,
             self._beats,
@@ -74,8 +90,10 @@ class Agent:
             self._config.server.url,
             facts,
             self._announce,
+            package_offered=self._package_offered,
+            beat_answered=self._beat_answered,
         )
-        listener = Listener(self.wakeup, self.drain)
+        listener = Listener(self.wakeup, self.drain, lambda: self._session.secret)
         try:
             if self._config.listen:
                 await listener.open(self._config.bind_host, self._config.port, or_any=bool(self._config.name))
@@ -86,6 +104,7 @@ class Agent:
             for handle in (self._timer, self._look):
                 if handle is not None:
                     handle.cancel()
+            self._upgrades.close()
             await listener.close()
             await self._execution.close()
             await self._transport.close()
@@ -95,29 +114,91 @@ class Agent:
         self._session.hurry()
 
     def drain(self) -> None:
-        """HQueue's `terminate()`: no new runs; end when those that run have ended and are reported."""
+        """HQueue's `terminate()`: no new runs; paused ones are ended, the others finish; when all are reported,
+        say that this client leaves the farm, and end."""
         _log.info("Draining: no new runs, then the end")
-        self._execution.do(self._work.drain(time.monotonic()))
-        self._session.hurry()
+        self._leaving = True
+        self._take_no_more()
 
     def stop(self) -> None:
         """End soon: hand back what waits, send what can be sent. Called twice, end now."""
+        self._again = False
         if self._stopping:
             self._finished.set()
             return
-        self._stopping = True
-        self.drain()
-        seconds = _FAREWELL_SECONDS
+        self._stopping, self._leaving = True, False
+        self._take_no_more()
         if self._config.kill_jobs_on_exit:
-            grace_seconds = max((run.kill_grace_seconds for run in self._work.live()), default=0.0)
-            seconds = grace_seconds + _KILL_SECONDS
-            self._execution.do(self._work.kill_all("the client was stopped with --kill-jobs", time.monotonic()))
-        asyncio.get_running_loop().call_later(seconds, self._finished.set)
-        self._changed()
+            self._kill_all("the client was stopped with --kill-jobs")
+        else:
+            self._finish_within(_FAREWELL_SECONDS)
+
+    def start_anew(self) -> None:
+        """End soon like `stop`, but never a run, and with `EXIT_AGAIN`."""
+        if not self._work.draining:
+            self._stopping = self._again = True
+            self._take_no_more()
+            self._finish_within(_FAREWELL_SECONDS)
+
+    def end(self, reason: str) -> None:
+        """End every run; when all are reported, say that this client leaves the farm, and end."""
+        if self._killing:
+            return
+        self._announce(f"this client ends: {reason}")
+        self._leaving, self._again = True, False
+        self._take_no_more()
+        self._kill_all(reason)
 
     def holds(self, run: str) -> bool:
         """Whether the run is not settled yet."""
         return run in self._work.runs
+
+    # What the server says beyond runs
+
+    def _told(self, order: UpgradeOrder | RestartOrder | EndOrder) -> None:
+        """Orders are repeated until they are followed."""
+        match order:
+            case UpgradeOrder():
+                if not self._work.draining:
+                    self._upgrades.ordered(order)
+            case RestartOrder():
+                self.start_anew()
+            case EndOrder(reason):
+                self.end(reason)
+
+    def _package_offered(self, package: UpgradeOrder) -> None:
+        if self._config.auto_upgrade and not self._work.draining:
+            self._upgrades.offered(package)
+
+    def _tell_upgrade_error(self, error: str) -> None:
+        self._facts["upgradeError"] = error
+        self._session.register_again()
+
+    def _beat_answered(self) -> None:
+        """The server and this code understand each other. Code that a command may still use stays where it is."""
+        orders = (run.order for run in self._work.live())
+        theirs = (order.environment.get("HQCLIENT", "") for order in orders if order is not None)
+        self._upgrades.confirm([CODE_FOLDER, *map(Path, filter(None, theirs))])
+
+    async def _fetch(self, path: str, limit: int) -> bytes:
+        return await self._transport.fetch(path, limit, self._session.secret)
+
+    # The end
+
+    def _take_no_more(self) -> None:
+        self._execution.do(self._work.drain(time.monotonic()))
+        self._session.hurry()
+        self._changed()
+
+    def _kill_all(self, reason: str) -> None:
+        """End every run, and be done with it when that takes too long."""
+        self._killing = True
+        grace_seconds = max((run.kill_grace_seconds for run in self._work.live()), default=0.0)
+        self._finish_within(grace_seconds + _KILL_SECONDS)
+        self._execution.do(self._work.kill_all(reason, time.monotonic()))
+
+    def _finish_within(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._finished.set)
 
     async def _live(self) -> int:
         parts = [asyncio.ensure_future(part) for part in (self._session.run(), self._watch_output(), self._end())]
@@ -133,6 +214,9 @@ class Agent:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
         left = len(self._work.live())
+        if self._again:
+            _log.info("Starting anew; %d running job(s) go on", left)
+            return EXIT_AGAIN
         if left:
             self._announce(f"{left} running job(s) go on; the next hqclient with this data folder takes them up")
         return EXIT_ENDED
@@ -159,11 +243,23 @@ class Agent:
         if self._work.reports(now):
             self._session.want_beat()
         self._set_timer(now)
-        if self._work.draining:
-            waiting = any(run.status in (Status.ACCEPTING, Status.OVER) for run in self._work.runs.values())
-            told = not waiting or not self._session.connected
-            if not self._work.runs or (self._stopping and told and not self._config.kill_jobs_on_exit):
-                self._finished.set()
+        if not self._work.draining:
+            return
+        if self._leaving and (steps := self._work.end_paused("the client leaves the farm", now)):
+            self._execution.do(steps)
+        waiting = any(run.status in (Status.ACCEPTING, Status.OVER) for run in self._work.runs.values())
+        told = not waiting or not self._session.connected
+        if self._leaving and not self._work.runs:
+            self._say_goodbye()
+        elif not self._work.runs or (self._stopping and told and not self._killing):
+            self._finished.set()
+
+    def _say_goodbye(self) -> None:
+        """`Session.run` returns when the server has it; without an answer the daemon ends all the same."""
+        if not self._said_goodbye:
+            self._said_goodbye = True
+            self._session.leave()
+            self._finish_within(_GOODBYE_SECONDS)
 
     def _set_timer(self, now: float) -> None:
         if self._timer is not None:
@@ -191,17 +287,3 @@ class Agent:
             client_facts=facts,
         )
         return lambda order: command_environment(base, order, self._config.shared_mount)
-
-    def _facts(self) -> dict[str, object]:
-        return {
-            "protocol": PROTOCOL,
-            "hostname": self._machine.hostname,
-            "name": self._config.name,
-            "bootId": self._machine.boot_id,
-            "platform": self._machine.platform,
-            "cpus": self._machine.cpus,
-            "cpuSpeed": self._machine.cpu_speed,
-            "memory": self._machine.memory_kb,
-            "version": code_version(),
-            "port": 0,  # until the listener has one
-        }

@@ -7,10 +7,23 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .host_os import utc_offset_minutes
 from .instructions import Instruction
 from .load import LoadSampler
-from .protocol import Answer, BadOrder, KillOrder, Registration, StartOrder
-from .reports import for_wire
+from .protocol import (
+    Answer,
+    BadOrder,
+    ClientOrder,
+    EndOrder,
+    KillOrder,
+    PauseOrder,
+    Registration,
+    RestartOrder,
+    ResumeOrder,
+    StartOrder,
+    UpgradeOrder,
+)
+from .reports import ENDED, for_wire
 from .runs.runfolder import RunFolder
 from .shipping import Shipment, Shipping
 from .work import Status, Work
@@ -19,6 +32,10 @@ _log = logging.getLogger(__name__)
 
 _MOST_REPORTS = 1_000
 _BUSY_SECONDS = 0.02
+
+
+def _leave_out(order: ClientOrder) -> None:
+    _log.warning("this client cannot do what the server wants of it: %s", order)
 
 
 class Beats:
@@ -31,12 +48,17 @@ class Beats:
         folder: Callable[[str], RunFolder],
         do: Callable[[Iterable[Instruction]], None],
         minimum_disk: int,
+        told: Callable[[ClientOrder], None] = _leave_out,
     ) -> None:
-        """`folder` gives a run's folder, `do` carries instructions out, `minimum_disk` is in bytes."""
+        """`folder` gives a run's folder, `do` carries instructions out, `minimum_disk` is in bytes.
+
+        `told` hears what the server wants of the client itself, again in each answer until it is done.
+        """
         self._work = work
         self._sampler = sampler
         self._folder = folder
         self._do = do
+        self._told = told
         self._minimum_disk_kb = minimum_disk / 1024
         self._disk_is_low = False
         self._shipping = Shipping()
@@ -60,7 +82,7 @@ class Beats:
 
     def pause_seconds(self) -> float:
         """A moment while enough runs wait here to keep the CPUs busy: fewer beats then say the same."""
-        return _BUSY_SECONDS if self._work.waiting() >= 2 * self._work.cpus else 0.0
+        return _BUSY_SECONDS if len(self._work.queue.waiting()) >= 2 * self._work.cpus else 0.0
 
     async def compose(self) -> dict[str, Any]:
         """The next beat, but for session and sequence."""
@@ -74,16 +96,17 @@ class Beats:
         ended = {
             report["run"]: (self._folder(report["run"]), int(report["logSize"]))
             for report in reports
-            if report["kind"] == "ended"
+            if report["kind"] == ENDED
         }
         self._shipment = self._shipping.next_shipment(ended, self._live_folders(), now)
-        sent = [each for each in reports if each["kind"] != "ended" or each["run"] in self._shipment.complete]
+        sent = [each for each in reports if each["kind"] != ENDED or each["run"] in self._shipment.complete]
         self._said_something = bool(sent or self._shipment.pieces)
         return {
             "load": load.load,
             "memoryFree": load.memory_free_kb,
             "diskFree": load.disk_free_kb,
             "idleTime": load.idle_minutes,
+            "utcOffset": utc_offset_minutes(),
             "spare": self._work.spare(now),
             "accepting": self._work.accepting(now) and not self._disk_is_low,
             "queued": self._work.unreported(report["run"] for report in sent),
@@ -101,6 +124,7 @@ class Beats:
         now = time.monotonic()
         shipped = self._shipping.answered(self._shipment, answer.offsets)
         steps: list[Instruction] = []
+        told: list[ClientOrder] = []
         for report_id, verdict in answer.verdicts.items():
             steps += self._work.answered(report_id, verdict, now)
         for order in answer.orders:
@@ -109,10 +133,18 @@ class Beats:
                     steps += self._work.ordered(order, now)
                 case KillOrder(run, reason):
                     steps += self._work.kill_ordered(run, reason, now)
+                case PauseOrder(run):
+                    steps += self._work.pause_ordered(run, now)
+                case ResumeOrder(run):
+                    steps += self._work.resume_ordered(run, now)
                 case BadOrder(run, reason):
                     steps += self._work.misordered(run, reason, now)
+                case UpgradeOrder() | RestartOrder() | EndOrder():
+                    told.append(order)
         self._do(steps)
         self._shipping.keep_only(self._work.runs)
+        for client_order in told:
+            self._told(client_order)
         return bool(shipped or answer.verdicts or not self._said_something)
 
     def refused(self) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -16,11 +17,13 @@ from hqserver.domain.settings import SettingError
 from hqserver.domain.version import VERSION
 
 from .agent import EXIT_CANNOT_START, Agent
+from .codestore import CodeStore
 from .config import SETTINGS, Config, load_config
+from .handover import EXIT_AGAIN, CodeState, become, choose, handover_command, own_command, reap
 from .identity import DataFolder, DataFolderError
 from .link import Link
 from .listener import ListenerError
-from .machine import read_machine
+from .machine import code_version, read_machine
 from .session import WrongServer
 from .wiretext import one_line
 
@@ -31,7 +34,25 @@ EXIT_WRONG_USE, EXIT_INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the daemon; the exit status: 0 ended as asked, 1 cannot start, 2 wrong use, 3 duplicate client."""
+    """The program `hqclient`: hand over to the code that is to run, or be the daemon.
+
+    The exit status: 0 ended as asked, 1 cannot start, 2 wrong use, 3 duplicate client.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    status = _run(words, lambda config, data: _hand_over(config, data, words))
+    if status == EXIT_AGAIN:
+        become(own_command())
+    return status
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Be the daemon, with the code that has been imported (handover.py calls this); the exit status as of `main`,
+    or `EXIT_AGAIN`."""
+    return _run(arguments, lambda config, data: None)
+
+
+def _run(arguments: Sequence[str], begin: Callable[[Config, DataFolder], None]) -> int:
+    """The daemon's life; `begin` is called once the data folder is ours."""
     flags = vars(_parser().parse_args(arguments))
     file = flags.pop("config") or os.environ.get("HQCLIENT_CONFIG") or None
     try:
@@ -41,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = DataFolder(config.data)
     try:
         data.lock()
+        begin(config, data)
         _start_log(data.log)
         return asyncio.run(_serve(config, data))
     except (DataFolderError, ListenerError, WrongServer) as problem:
@@ -52,6 +74,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         data.unlock()
         logging.shutdown()
+
+
+def _hand_over(config: Config, data: DataFolder, arguments: Sequence[str]) -> None:
+    """Be the code from the server that is to run; returns where that is the installed code. Raises `OSError`."""
+    store = CodeStore(data.code)
+    known = store.state
+    if known == CodeState():
+        return
+    reap()
+    state, version = choose(known, code_version(), time.time())
+    if state != known:
+        store.record(state)
+    if version:
+        trial_seconds = config.upgrade_timeout_seconds if state.trial else 0.0
+        data.unlock()  # the next code locks it anew; whoever comes between has it, and that code ends
+        become(handover_command(data.code, version, trial_seconds, arguments))
 
 
 async def _serve(config: Config, data: DataFolder) -> int:

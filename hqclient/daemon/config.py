@@ -76,6 +76,18 @@ SETTINGS: tuple[Setting, ...] = (
         minimum=0,
         maximum=1_000_000_000,
     ),
+    Setting(
+        "auto_upgrade",
+        True,
+        "Whether the daemon takes over the server's client code at its start; without it only when told to upgrade.",
+    ),
+    Setting(
+        "upgradeTimeout",
+        60,
+        "Seconds in which the server must have answered new code; otherwise the daemon returns to the code before it.",
+        minimum=1,
+        maximum=3600,
+    ),
 )
 """Every key, its default and a sentence (CONTRACT 5.7). `config/hqclient.ini` shows them all."""
 
@@ -145,6 +157,8 @@ class Config:
     keep_environment: tuple[str, ...] = ()
     shared_mount: str = ""
     minimum_disk: int = 256 << 20
+    auto_upgrade: bool = True
+    upgrade_timeout_seconds: float = 60.0
     job_environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -216,5 +230,7 @@ def _checked(values: Mapping[str, Value], variables: Mapping[str, str], environ:
         keep_environment=tuple(str(values["keepEnvironment"]).replace(",", " ").split()),
         shared_mount=str(values["sharedNetwork.mount"]),
         minimum_disk=int(values["minimumDisk"]) << 20,
+        auto_upgrade=bool(values["auto_upgrade"]),
+        upgrade_timeout_seconds=float(values["upgradeTimeout"]),
         job_environment=dict(variables),
     )

@@ -7,21 +7,22 @@ threads.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from .host_os import Moment, boot_id, uptime_seconds
 from .identity import DataFolder
-from .instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Send
+from .instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Pause, Resume, Send
 from .orphans import keep_orphan
 from .outbox import Accepted, Entry, Outbox, Queued, Settled
 from .protocol import ProtocolError, StartOrder, read_start_order
-from .runs import killing
+from .runs import killing, pausing
+from .runs.kill_request import KillRequest
 from .runs.launcher import new_launcher
+from .runs.lost import record_of_lost
+from .runs.pauses import Pauses, read_pauses
 from .runs.runfolder import ExitRecord, RunFolder, Standing
 from .runs.runfolders import RunFolders
 from .work import Run, Work
@@ -29,8 +30,6 @@ from .work import Run, Work
 _log = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 5.0
-_READ_BYTES = 1 << 20
-_SIGKILL = 9
 
 Environment = Callable[[Mapping[str, str]], dict[str, str]]
 """From an order's environment to that of its command."""
@@ -82,10 +81,14 @@ class Execution:
                     self._write(Accepted(order.run), partial(self._kept, order.run))
                 case Send(report):
                     self._write(Queued(report), partial(self._report_kept, report["id"]))
-                case Kill(run, reason):
-                    self._kill(run, reason)
+                case Kill(run, request):
+                    self._kill(run, request)
                 case ForceKill(run):
                     self._spawn(self._force_kill(run))
+                case Pause(run):
+                    self._spawn(self._pause(self._work.runs[run]))
+                case Resume(run):
+                    self._spawn(self._resume(self._work.runs[run]))
                 case Discard(run):
                     self._settle(run, None)
                 case Orphan(run):
@@ -116,10 +119,15 @@ class Execution:
         if order is None or (standing in (Standing.WAITING, Standing.FORBIDDEN) and folder.forbid_start()):
             self.do(self._work.misordered(folder.run_id, "the client was stopped before it could start the run", now))
             return
-        self._work.found_folder(order, max(0.0, time.time() - folder.path.stat().st_mtime), now)
+        pids = folder.pids()
+        age_seconds = 0.0 if pids is None else pids.started_at.age_seconds()
+        # One that is to end is never stopped again: it has to hear that.
+        pauses = Pauses() if folder.kill_request() is not None else read_pauses(folder)
+        steps = self._work.found_folder(order, age_seconds, pauses, now)
         _log.info("Adopting job %d, run %s", order.job, order.run)
         if folder.is_alive():
             self._launcher.follow(folder)
+            self.do(steps)
         else:
             self._ended(folder.run_id)
 
@@ -142,7 +150,7 @@ class Execution:
             self.do(self._work.not_launched(order.run, reason, time.monotonic()))
             return
         self._launcher.launch(folder)
-        _log.info("Running job %d, run %s", order.job, order.run)
+        _log.info("Running %sjob %d, run %s", order.hook and f"{order.hook} of ", order.job, order.run)
 
     def _started(self, run: str) -> None:
         self.do(self._work.started(run, time.monotonic()))
@@ -179,14 +187,14 @@ class Execution:
         while (await asyncio.to_thread(killing.clean_up, folder))[1]:
             _log.warning("job %d, run %s: parts of it cannot be ended yet", run.job, run.run)
             await asyncio.sleep(_SWEEP_SECONDS)
-        record = await asyncio.to_thread(_record_of_lost, run, folder, time.monotonic())
+        record = await asyncio.to_thread(record_of_lost, folder, run.kill)
         self._ending.discard(run.run)
         self._over(run, record)
 
-    def _kill(self, run: str, reason: str) -> None:
-        _log.info("Cancelling job %d, run %s: %s", self._work.runs[run].job, run, reason)
+    def _kill(self, run: str, request: KillRequest) -> None:
+        _log.info("Cancelling job %d, run %s: %s", self._work.runs[run].job, run, request.reason)
         try:
-            self.folder(run).request_kill(reason)
+            self.folder(run).request_kill(request)
         except OSError as problem:
             _log.error("run %s: its runner cannot be asked to end it: %s", run, problem)
             self._spawn(self._force_kill(run))
@@ -199,6 +207,24 @@ class Execution:
             _log.error("run %s: processes %s cannot be ended", run, left)
         elif not folder.is_alive():
             self._ended(run)
+
+    # Pausing
+
+    async def _pause(self, run: Run) -> None:
+        folder = self.folder(run.run)
+        _log.info("Pausing job %d, run %s", run.job, run.run)
+        while (left := await asyncio.to_thread(pausing.pause, folder)) and run.pause.wanted:
+            _log.warning("job %d, run %s: processes %s cannot be stopped yet", run.job, run.run, left)
+            await asyncio.sleep(_SWEEP_SECONDS)
+        if folder.is_alive():  # otherwise it has just ended, and that is all there is to say
+            self.do(self._work.paused(run.run, time.monotonic()))
+
+    async def _resume(self, run: Run) -> None:
+        folder = self.folder(run.run)
+        _log.info("Resuming job %d, run %s", run.job, run.run)
+        await asyncio.to_thread(pausing.resume, folder)
+        if folder.is_alive():
+            self.do(self._work.resumed(run.run, time.monotonic()))
 
     # Settling
 
@@ -240,27 +266,3 @@ class Execution:
         self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             _log.error("a task of the daemon failed", exc_info=problem)
-
-
-def _record_of_lost(run: Run, folder: RunFolder, now: float) -> ExitRecord:
-    """What the dead runner would have written, as far as the daemon knows it."""
-    digest, size = hashlib.sha256(), 0
-    while data := folder.read_log(size, _READ_BYTES):
-        digest.update(data)
-        size += len(data)
-    killed = run.kill_reason is not None
-    age_seconds = max(0.0, now - run.since)
-    return ExitRecord(
-        exit_code=128 + _SIGKILL if killed else 1,
-        signal=_SIGKILL if killed else 0,
-        killed=killed,
-        reason=run.kill_reason or "the runner died",
-        started_at=Moment(boot_id(), uptime_seconds() - age_seconds, time.time() - age_seconds),
-        ended_at=Moment.now(),
-        log_size=size,
-        log_hash=digest.hexdigest(),
-        log_truncated=True,
-        progress=folder.progress(),
-        cpu_seconds=0.0,
-        max_memory_kb=0,
-    )

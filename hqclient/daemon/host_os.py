@@ -68,6 +68,11 @@ class Moment(NamedTuple):
         return max(0.0, time.time() - self.wall_at)
 
 
+def utc_offset_minutes() -> int:
+    """Minutes east of UTC of this machine's zone now."""
+    return time.localtime().tm_gmtoff // 60
+
+
 def process_start(pid: int) -> str | None:
     """A text that names when process `pid` started, None when there is no such process.
 
@@ -85,6 +90,17 @@ def process_start(pid: int) -> str | None:
         return f"{boot_id()}/{psutil.Process(pid).create_time():.3f}"
     except psutil.Error:
         return None
+
+
+def buried(pid: int) -> int:
+    """A number that grows whenever a child of the process has ended and been waited for; 0 where it is not counted."""
+    if not LINUX:
+        return 0
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return 0
+    return int(stat[stat.rindex(b")") + 2 :].split()[8])  # page faults of its children: each has had some
 
 
 def adopt_orphans() -> bool:

@@ -47,6 +47,11 @@ class DataFolder:
         return self.path / "orphans"
 
     @property
+    def code(self) -> Path:
+        """Client code that came from the server, and which of it runs."""
+        return self.path / "code"
+
+    @property
     def log(self) -> Path:
         """The daemon's own log."""
         return self.path / "hqclient.log"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .protocol import StartOrder
 from .reports import Report
+from .runs.kill_request import KillRequest
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,26 @@ class Kill:
     """Have the runner end the run's whole tree."""
 
     run: str
-    reason: str
+    request: KillRequest
 
 
 @dataclass(frozen=True)
 class ForceKill:
     """End the run's tree without its runner, which did not manage it."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Stop the run's whole tree in place; then `Work.paused`, or `Work.ended`."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Let the run's whole tree go on; then `Work.resumed`, or `Work.ended`."""
 
     run: str
 
@@ -59,4 +74,4 @@ class Orphan:
     run: str
 
 
-Instruction = Keep | Launch | Kill | ForceKill | Send | Discard | Orphan
+Instruction = Keep | Launch | Kill | ForceKill | Pause | Resume | Send | Discard | Orphan

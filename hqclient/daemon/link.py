@@ -1,4 +1,4 @@
-"""The daemon's line to the server: XML-RPC over one HTTP/1.1 connection that is kept open.
+"""The daemon's line to the server: XML-RPC over one HTTP/1.1 connection that is kept open, and single files.
 
 One call at a time. A call ends with a value, with the server's fault, or with `LinkDown`, which means that
 nobody knows whether the server has carried it out: every call of the protocol may therefore be repeated.
@@ -48,6 +48,9 @@ class Transport(Protocol):
     async def call(self, method: str, argument: object, secret: str) -> object:
         """Call a method with one argument, as the client whose secret this is ("" = not known yet)."""
 
+    async def fetch(self, path: str, limit: int, secret: str) -> bytes:
+        """The file at a path of the server's, of at most `limit` bytes. Calls go on meanwhile."""
+
     async def close(self) -> None:
         """Let go of the connection."""
 
@@ -80,6 +83,26 @@ class Link:
                     raise LinkDown("the server closed the connection without an answer") from None
         return _read(status, answer)
 
+    async def fetch(self, path: str, limit: int, secret: str) -> bytes:
+        """The file at `path`, over a connection of its own. Raises `LinkDown` for anything but the whole of it."""
+        try:
+            connection = await _connect(self._server)
+            try:
+                request = h11.Request(method="GET", target=path, headers=self._headers(secret))
+                async with asyncio.timeout(self._answer_seconds):
+                    status, content, _ = await connection.exchange(request, b"", limit)
+            finally:
+                await connection.close()
+        except TimeoutError:
+            raise LinkDown(f"no answer within {self._answer_seconds:g} s") from None
+        except _ClosedUnasked:
+            raise LinkDown("the server closed the connection without an answer") from None
+        except (OSError, h11.ProtocolError) as problem:
+            raise LinkDown(_reason(problem)) from None
+        if status != 200:
+            raise LinkDown(f"the server answered HTTP {status}")
+        return content
+
     async def close(self) -> None:
         """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
@@ -88,11 +111,13 @@ class Link:
 
     async def _exchange(self, body: bytes, secret: str) -> tuple[int, bytes]:
         reusable = False
+        headers = [*self._headers(secret), ("Content-Type", "text/xml"), ("Content-Length", str(len(body)))]
+        request = h11.Request(method="POST", target="/RPC2", headers=headers)
         try:
             if self._connection is None:
                 self._connection = await _connect(self._server)
             async with asyncio.timeout(self._answer_seconds):
-                status, answer, reusable = await self._connection.exchange(self._headers(body, secret), body)
+                status, answer, reusable = await self._connection.exchange(request, body, _ANSWER_LIMIT)
         except TimeoutError:
             raise LinkDown(f"no answer within {self._answer_seconds:g} s") from None
         except (OSError, h11.ProtocolError) as problem:
@@ -102,13 +127,8 @@ class Link:
                 await self.close()
         return status, answer
 
-    def _headers(self, body: bytes, secret: str) -> list[tuple[str, str]]:
-        headers = [
-            ("Host", self._server.url.removeprefix("http://")),
-            ("User-Agent", "hqclient"),
-            ("Content-Type", "text/xml"),
-            ("Content-Length", str(len(body))),
-        ]
+    def _headers(self, secret: str) -> list[tuple[str, str]]:
+        headers = [("Host", self._server.url.removeprefix("http://")), ("User-Agent", "hqclient")]
         return [*headers, ("Authorization", f"Bearer {secret}")] if secret else headers
 
 
@@ -144,11 +164,11 @@ class _Connection:
         self._http = h11.Connection(h11.CLIENT)
         self._heard = False
 
-    async def exchange(self, headers: list[tuple[str, str]], body: bytes) -> tuple[int, bytes, bool]:
-        """Post `body`; the answer's HTTP status and body, and whether the connection can be used again."""
+    async def exchange(self, request: h11.Request, body: bytes, limit: int) -> tuple[int, bytes, bool]:
+        """Send a request; the answer's HTTP status and body, and whether the connection can be used again."""
         self._heard = False
         try:
-            self._send(h11.Request(method="POST", target="/RPC2", headers=headers), body)
+            self._send(request, body)
             await self._writer.drain()
             response = await self._event()
         except ConnectionError:
@@ -162,7 +182,7 @@ class _Connection:
         answer = bytearray()
         while isinstance(event := await self._event(), h11.Data):
             answer += event.data
-            if len(answer) > _ANSWER_LIMIT:
+            if len(answer) > limit:
                 raise LinkDown("the server's answer is too long")
         reusable = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
         if reusable:

@@ -1,4 +1,5 @@
-"""HQueue's port 5001: `wakeup()` for anybody, `terminate()` for this machine only (CONTRACT 1.4, 9.22).
+"""HQueue's port 5001: `wakeup()` for anybody, `terminate()` for this machine and for whoever knows the client's
+secret (CONTRACT 1.4, 9.22).
 
 Nothing here trusts the caller: every request has a size, a deadline and a budget, and a browser's are
 refused.
@@ -7,7 +8,10 @@ refused.
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import errno
+import hmac
 import ipaddress
 import socket
 from collections import deque
@@ -34,12 +38,15 @@ class Listener:
         self,
         wakeup: Callable[[], None],
         terminate: Callable[[], None],
+        secret: Callable[[], str],
         *,
         request_seconds: float = _REQUEST_SECONDS,
     ) -> None:
-        """`request_seconds` is the time a caller has for one whole request, and to begin the next."""
+        """`secret` gives the client's own, "" while it has none; `request_seconds` is the time a caller has for one
+        whole request, and to begin the next."""
         self.port = 0
         self._methods = {"wakeup": wakeup, "terminate": terminate}
+        self._secret = secret
         self._request_seconds = request_seconds
         self._server: asyncio.Server | None = None
         self._callers: dict[asyncio.Task[None], None] = {}
@@ -132,17 +139,18 @@ class Listener:
             body += event.data
             if len(body) > _BODY_LIMIT:
                 return 413, b""
-        return 200, self._call(bytes(body), peer)
+        may_terminate = _is_loopback(peer) or _knows(self._secret(), headers.get(b"authorization", b""))
+        return 200, self._call(bytes(body), may_terminate)
 
-    def _call(self, body: bytes, peer: str) -> bytes:
+    def _call(self, body: bytes, may_terminate: bool) -> bytes:
         try:
             name, parameters = _parse(body)
             if name not in self._methods:
                 raise Fault(-32601, "this port knows wakeup and terminate only")
             if parameters:
                 raise Fault(-32602, f"{name} takes no parameters")
-            if name == "terminate" and not _is_loopback(peer):
-                raise Fault(403, "terminate is for callers on this machine only")
+            if name == "terminate" and not may_terminate:
+                raise Fault(403, "terminate is for callers on this machine, or with the client's secret as password")
             if name != "wakeup" or self._within_rate():
                 self._methods[name]()
         except Fault as fault:
@@ -198,6 +206,16 @@ def _parse(body: bytes) -> tuple[str, tuple[object, ...]]:
     if name is None:
         raise Fault(-32600, "the request calls no method")
     return name, parameters
+
+
+def _knows(secret: str, authorization: bytes) -> bool:
+    """Whether the header is HTTP Basic with the secret as password, whatever the user; none is without a secret."""
+    scheme, _, credentials = authorization.partition(b" ")
+    try:
+        _, _, password = base64.b64decode(credentials.strip(), validate=True).partition(b":")
+    except binascii.Error:
+        return False
+    return scheme.lower() == b"basic" and bool(secret) and hmac.compare_digest(password, secret.encode())
 
 
 def _is_loopback(peer: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,16 @@ from pathlib import Path
 import psutil
 
 import hqclient
-import hqserver.domain
+import hqserver
+from hqserver.domain.package import belongs, pack, version_of
 from hqserver.domain.platforms import platform_name
 
 from .host_os import boot_id
 
 CODE_FOLDER = Path(hqclient.__file__).resolve().parent
 """Where the client's code lies; commands see it as HQCLIENT (CONTRACT 2.6)."""
+_SERVER_FOLDER = Path(hqserver.__file__).resolve().parent
+_VERSION = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,27 @@ def usable_cpus() -> int:
 
 
 def code_version() -> str:
-    """The client's `version`: SHA-256 over the names and contents of the modules it is made of."""
-    digest = hashlib.sha256()
-    for folder in (CODE_FOLDER, Path(hqserver.domain.__file__).resolve().parent):
-        for path in sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix()):
-            name = f"{folder.name}/{path.relative_to(folder).as_posix()}".encode()
-            content = path.read_bytes()
-            digest.update(b"%d %s %d " % (len(name), name, len(content)) + content)
-    return digest.hexdigest()
+    """The client's `version`: the SHA-256 of the package that its code makes (CONTRACT 9.28).
+
+    Code that came from the server lies in a folder of that name, and was verified when it came.
+    """
+    if _VERSION.fullmatch(CODE_FOLDER.parent.name):
+        return CODE_FOLDER.parent.name
+    files: dict[str, bytes] = {}
+    for folder in (CODE_FOLDER, _SERVER_FOLDER):
+        for path in folder.rglob("*"):
+            name = path.relative_to(folder.parent).as_posix()
+            if belongs(name):
+                files[name] = path.read_bytes()
+    return version_of(pack(files))
+
+
+def disk_total_kb(folder: Path) -> float:
+    """The size of the disk that `folder` lies on, in kB; 0 where it cannot be asked."""
+    try:
+        return psutil.disk_usage(str(folder)).total / 1024
+    except OSError:
+        return 0.0
 
 
 def _cpu_speed() -> int:

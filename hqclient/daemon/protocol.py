@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from .limits import MAX_TIME, Limits
+
 PROTOCOL = 1
 """Version of the protocol, sent at registration."""
 
 _RUN = re.compile(r"[0-9a-f]{32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _T = TypeVar("_T")
 
 APPLIED, SUPERSEDED, UNKNOWN = "applied", "superseded", "unknown"
@@ -26,7 +30,10 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True)
 class StartOrder:
-    """One run the server wants started. `cpus` 0 is the whole machine, `log_limit` is in bytes."""
+    """One run the server wants started. `cpus` 0 is the whole machine, `log_limit` is in bytes.
+
+    `hook` names the job's hook that it runs (`onSuccess`), "" for the job's own command.
+    """
 
     run: str
     job: int
@@ -39,6 +46,8 @@ class StartOrder:
     log_limit: int
     kill_grace_seconds: float
     progress_patterns: tuple[str, ...]
+    limits: Limits
+    hook: str
 
     def as_struct(self, environment: Mapping[str, str]) -> dict[str, object]:
         """The order as PROTOCOL.md has it, for the run's folder; `environment` is the complete one."""
@@ -55,6 +64,8 @@ class StartOrder:
             "logLimit": self.log_limit,
             "killGrace": self.kill_grace_seconds,
             "progressPatterns": list(self.progress_patterns),
+            "hook": self.hook,
+            **self.limits.as_struct(),
         }
 
 
@@ -67,11 +78,50 @@ class KillOrder:
 
 
 @dataclass(frozen=True)
+class PauseOrder:
+    """One run the server wants stopped in place."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class ResumeOrder:
+    """One run the server wants to go on."""
+
+    run: str
+
+
+@dataclass(frozen=True)
 class BadOrder:
     """A start order that cannot be carried out as it stands: reported `refused` with this reason."""
 
     run: str
     reason: str
+
+
+@dataclass(frozen=True)
+class UpgradeOrder:
+    """The client is to run other code: the package at `path` on the server, whose SHA-256 is `version`, in hex."""
+
+    version: str
+    path: str
+
+
+@dataclass(frozen=True)
+class RestartOrder:
+    """The daemon is to start anew, its runs going on."""
+
+
+@dataclass(frozen=True)
+class EndOrder:
+    """The client was removed from the farm: it is to end its runs, report them, and stop."""
+
+    reason: str
+
+
+RunOrder = StartOrder | KillOrder | PauseOrder | ResumeOrder | BadOrder
+ClientOrder = UpgradeOrder | RestartOrder | EndOrder
+"""What the server wants of a run, and of the client itself."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +139,7 @@ class Answer:
     """The server's answer to `clientBeat`: orders, a verdict by report id, a log offset by run."""
 
     interval_seconds: float
-    orders: tuple[StartOrder | KillOrder | BadOrder, ...] = ()
+    orders: tuple[RunOrder | ClientOrder, ...] = ()
     verdicts: Mapping[str, str] = field(default_factory=dict)
     offsets: Mapping[str, int] = field(default_factory=dict)
 
@@ -123,17 +173,41 @@ def read_answer(value: object) -> Answer:
     )
 
 
-def _read_order(value: object) -> StartOrder | KillOrder | BadOrder | None:
+def _read_order(value: object) -> RunOrder | ClientOrder | None:
     order = _struct(value, "orders")
-    run, kind = _run_id(order.get("run"), "orders.run"), order.get("kind")
-    if kind == "kill":
-        return KillOrder(run, _get(order, "reason", str, ""))
-    if kind != "start":
-        return None
+    match order.get("kind"):
+        case "start":
+            return _read_start_or_not(order)
+        case "kill":
+            return KillOrder(_run_id(order.get("run"), "orders.run"), _get(order, "reason", str, ""))
+        case "pause":
+            return PauseOrder(_run_id(order.get("run"), "orders.run"))
+        case "resume":
+            return ResumeOrder(_run_id(order.get("run"), "orders.run"))
+        case "upgrade":
+            return _read_upgrade(order)
+        case "restart":
+            return RestartOrder()
+        case "end":
+            return EndOrder(_get(order, "reason", str, ""))
+    return None
+
+
+def _read_start_or_not(order: Mapping[str, object]) -> StartOrder | BadOrder:
+    run = _run_id(order.get("run"), "orders.run")
     try:
         return _read_start(run, order)
     except ProtocolError as problem:
         return BadOrder(run, f"the order cannot be read: {problem}")
+
+
+def _read_upgrade(order: Mapping[str, object]) -> UpgradeOrder:
+    version, path = _get(order, "version", str), _get(order, "path", str)
+    if not _SHA256.fullmatch(version):
+        raise ProtocolError("version: must be 64 hex digits")
+    if not _PATH.fullmatch(path):
+        raise ProtocolError("path: must be a path on the server")
+    return UpgradeOrder(version, path)
 
 
 def read_start_order(value: object) -> StartOrder:
@@ -163,6 +237,8 @@ def _read_start(run: str, order: Mapping[str, object]) -> StartOrder:
         log_limit=_whole(order.get("logLimit", 64 << 20), "logLimit"),
         kill_grace_seconds=_number(order.get("killGrace", 10.0), "killGrace"),
         progress_patterns=tuple(str(pattern) for pattern in patterns),
+        limits=Limits(max_time_seconds=_number(order.get(MAX_TIME, 0.0), MAX_TIME)),
+        hook=_get(order, "hook", str, ""),
     )
 
 

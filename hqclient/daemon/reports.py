@@ -1,7 +1,8 @@
 """Reports, as they are kept in the outbox and as they are sent (PROTOCOL.md).
 
 A report's id is made of its run and its kind, so a daemon that has forgotten whether it sent one sends the
-same id again. Kept reports hold moments; what is sent holds ages, for no clock reading crosses the wire.
+same id again; those of pauses, of which a run may have many, are numbered. Kept reports hold moments; what is sent
+holds ages, for no clock reading crosses the wire.
 """
 
 from __future__ import annotations
@@ -12,30 +13,40 @@ from typing import Any
 from .host_os import Moment
 from .runs.runfolder import ExitRecord
 
+STARTED, PAUSED, RESUMED, REFUSED, ENDED = "started", "paused", "resumed", "refused", "ended"
+"""The kinds of reports."""
+
 Report = dict[str, Any]
 """`id`, `run`, `kind`, and the keys of its kind; JSON values only."""
 
 
 def started_report(run: str, started_seconds_ago: float) -> Report:
     """The run has begun. It is not kept: a daemon that finds the run alive makes it again."""
-    return {"id": f"{run}:started", "run": run, "kind": "started", "startedAgo": max(0.0, started_seconds_ago)}
+    return {"id": f"{run}:{STARTED}", "run": run, "kind": STARTED, "startedAgo": max(0.0, started_seconds_ago)}
+
+
+def pause_report(run: str, paused: bool, number: int) -> Report:
+    """The run is paused, or goes on. Not kept either: the server asks again. `number` is new for each such report."""
+    kind = PAUSED if paused else RESUMED
+    return {"id": f"{run}:{kind}:{number}", "run": run, "kind": kind}
 
 
 def refused_report(run: str, reason: str) -> Report:
     """The run was never started and never will be."""
-    return {"id": f"{run}:refused", "run": run, "kind": "refused", "reason": reason}
+    return {"id": f"{run}:{REFUSED}", "run": run, "kind": REFUSED, "reason": reason}
 
 
 def ended_report(run: str, record: ExitRecord) -> Report:
     """The run has ended as its exit record says."""
     return {
-        "id": f"{run}:ended",
+        "id": f"{run}:{ENDED}",
         "run": run,
-        "kind": "ended",
+        "kind": ENDED,
         "exitCode": record.exit_code,
         "signal": record.signal,
         "killed": record.killed,
         "reason": record.reason,
+        "limit": record.limit,
         "startedAt": list(record.started_at),
         "endedAt": list(record.ended_at),
         "logSize": record.log_size,

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from .identity import Identity, IdentityFile
 from .link import LinkDown, NotAFarm, ServerFault, Transport
-from .protocol import Answer, ProtocolError, Registration, read_answer, read_registration
+from .protocol import Answer, ProtocolError, Registration, UpgradeOrder, read_answer, read_registration
+from .upgrade import package_of
 
 _log = logging.getLogger(__name__)
 
@@ -69,13 +70,19 @@ class Session:
         server: str,
         facts: Mapping[str, object],
         announce: Callable[[str], None],
+        *,
+        package_offered: Callable[[UpgradeOrder], None],
+        beat_answered: Callable[[], None],
     ) -> None:
         """`server` is its URL, `facts` the identity of PROTOCOL.md but for `session` and `runs`.
 
         `announce` is told in one sentence when the client is registered, the server is away, and when it is
-        back.
+        back. `package_offered` is called when the server names its package at the first registration,
+        `beat_answered` each time the server has taken a beat.
         """
         self.connected = False
+        self._package_offered = package_offered
+        self._beat_answered = beat_answered
         self._transport = transport
         self._source = source
         self._identity_file = identity_file
@@ -90,6 +97,15 @@ class Session:
         self._hurried = asyncio.Event()
         self._pause_seconds = _FIRST_PAUSE_SECONDS
         self._is_away = False
+        self._is_known = False
+        self._must_register = False
+        self._leaving = False
+        self._has_left = False
+
+    @property
+    def secret(self) -> str:
+        """What the server knows this client by, "" before the first registration."""
+        return self._identity.secret if self._identity else ""
 
     def want_beat(self) -> None:
         """There is something to say: beat as soon as the beat in flight is answered."""
@@ -100,10 +116,22 @@ class Session:
         self._wanted.set()
         self._hurried.set()
 
+    def register_again(self) -> None:
+        """The facts have changed: tell the server."""
+        self._must_register = True
+        self.hurry()
+
+    def leave(self) -> None:
+        """Beat once more, to say that the client leaves the farm; `run` returns when the server has that."""
+        self._leaving = True
+        self.hurry()
+
     async def run(self) -> None:
-        """Register, beat, and register again whenever the server asks for it. Raises `DuplicateClient`
-        and `WrongServer`."""
-        while True:
+        """Register, beat, and register again whenever the server asks for it, until the client has left.
+
+        Raises `DuplicateClient` and `WrongServer`.
+        """
+        while not self._has_left:
             await self._register()
             while await self._beat():
                 pass
@@ -111,11 +139,12 @@ class Session:
 
     async def _register(self) -> None:
         while True:
+            self._must_register = False
             identity = {**self._facts, "session": self._id, "runs": self._source.held_runs()}
-            secret = self._identity.secret if self._identity else ""
             try:
-                value = await self._transport.call("registerClient", identity, secret)
+                value = await self._transport.call("registerClient", identity, self.secret)
                 self._take_registration(read_registration(value))
+                self._look_at_offer(value)
                 return
             except ServerFault as fault:
                 if fault.code == _NO_SUCH_METHOD:
@@ -149,6 +178,13 @@ class Session:
         self._source.registered(registration)
         self._wanted.set()
 
+    def _look_at_offer(self, registration: object) -> None:
+        """The server's code is taken over at the daemon's start, not whenever it registers anew."""
+        package = None if self._is_known else package_of(registration)
+        self._is_known = True
+        if package is not None:
+            self._package_offered(package)
+
     async def _face_refusal(self, fault: ServerFault) -> None:
         if fault.code == _UNKNOWN and self._identity is not None:
             _log.warning("the server does not know this client any more; registering anew")
@@ -168,17 +204,22 @@ class Session:
                 await self._wanted.wait()
         except TimeoutError:
             pass  # nothing to say is also said, once an interval
+        if self._must_register:
+            return False
         due_at = time.monotonic()
         if (pause_seconds := self._source.pause_seconds()) > 0:
             await asyncio.sleep(pause_seconds)
         self._wanted.clear()
         self._hurried.clear()
         self._sequence += 1
-        beat = {"session": self._id, "sequence": self._sequence, **await self._source.compose()}
-        secret = self._identity.secret if self._identity else ""
+        leaving = {"leaving": True} if self._leaving else {}
+        beat = {"session": self._id, "sequence": self._sequence, **await self._source.compose(), **leaving}
         try:
-            answer = read_answer(await self._transport.call("clientBeat", beat, secret))
+            answer = read_answer(await self._transport.call("clientBeat", beat, self.secret))
         except ServerFault as fault:
+            if fault.code == _UNKNOWN and self._leaving:
+                self._has_left = True  # an earlier try had arrived
+                return False
             if fault.code in (_UNKNOWN, _CONFLICT):
                 _log.warning("registering again: %s", fault.sentence)
                 await self._back_off()
@@ -190,11 +231,13 @@ class Session:
         else:
             self._hear_again()
             self._interval_seconds = answer.interval_seconds
+            self._beat_answered()
+            self._has_left = bool(leaving)
             if self._source.answered(answer, time.monotonic() - due_at):
                 self._pause_seconds = _FIRST_PAUSE_SECONDS
             else:
                 await self._back_off()
-        return True
+        return not self._has_left
 
     async def _face_silence(self, problem: Exception) -> None:
         if not self._is_away:

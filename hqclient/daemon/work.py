@@ -1,70 +1,29 @@
 """The daemon's decisions: events in, instructions out. No I/O, no clock: each method takes the time it
-happens at.
+happens at, in monotonic seconds.
 
-A run goes through these statuses, always forward:
-
-    ACCEPTING   its order is on its way to the disk
-    QUEUED      it waits for CPUs
-    STARTING    the launcher has it
-    RUNNING     its command has begun
-    OVER        ended or refused; it is held until the server has the report
-
-`agent` carries the instructions out and tells what came of them. Times are monotonic seconds.
+`execution` carries the instructions out and tells what came of them.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import IntEnum
+from itertools import count
 
-from .instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Send
+from .cpu_queue import CpuQueue
+from .held import KILL_MARGIN_SECONDS, Run, Status
+from .instructions import Discard, ForceKill, Instruction, Keep, Launch, Orphan, Send
 from .protocol import APPLIED, StartOrder
-from .reports import Report, ended_report, refused_report, started_report
+from .reports import ENDED, PAUSED, RESUMED, STARTED, Report, ended_report
+from .runs.kill_request import KillRequest
+from .runs.pauses import Pauses
 from .runs.runfolder import ExitRecord
+from .settled import SettledRuns
 from .spare import SpareGauge
 
-STARTED_DELAY_SECONDS = 0.05
-"""A run that ends sooner is reported once, as ended: for short runs a beat of its own would cost more than
-the run."""
-QUEUE_PATIENCE_SECONDS = 1.0
-"""How long a run waits for CPUs before it is handed back, unless the queue moves."""
-KILL_MARGIN_SECONDS = 5.0
-"""How much longer than its grace a run may take to die before the daemon takes over from the runner."""
+__all__ = ["Run", "Status", "Work"]
+
 _SICK_SECONDS = 30.0
-_REMEMBERED = 10_000
-_NEVER = float("inf")
-
-
-class Status(IntEnum):
-    """Where a run is, seen from the daemon."""
-
-    ACCEPTING = 0
-    QUEUED = 1
-    STARTING = 2
-    RUNNING = 3
-    OVER = 4
-
-
-@dataclass
-class Run:
-    """One run the daemon holds. `cpus` are those it takes here, `since` is when its status began."""
-
-    run: str
-    job: int
-    cpus: int
-    kill_grace_seconds: float
-    order: StartOrder | None
-    status: Status = Status.ACCEPTING
-    since: float = 0.0
-    start_known: bool = False
-    unwanted: bool = False
-    kill_reason: str | None = None
-    kill_ordered: bool = False
-    force_at: float = _NEVER
-    report: Report | None = None
-    report_is_kept: bool = False
 
 
 class Work:
@@ -76,11 +35,10 @@ class Work:
         self.runs: dict[str, Run] = {}
         self.draining = False
         self.spare_gauge = SpareGauge(cpus)
-        self._settled: deque[str] = deque(maxlen=_REMEMBERED)
-        self._seen: set[str] = set()
-        self._sick_until = -_NEVER
-        for run in seen:
-            self._remember(run)
+        self.queue = CpuQueue(cpus, self.runs, self.spare_gauge)
+        self._seen = SettledRuns(seen)
+        self._sick_until = -math.inf
+        self._pause_reports = count(1)
 
     # What the server says
 
@@ -88,34 +46,42 @@ class Work:
         """A start order came, perhaps not for the first time."""
         if order.run in self.runs or order.run in self._seen:
             return []
-        cpus = order.cpus or self.cpus
-        run = Run(order.run, order.job, cpus, order.kill_grace_seconds, order, since=now)
-        self.runs[order.run] = run
+        run = self.runs[order.run] = Run.of_order(order, order.cpus or self.cpus, Status.ACCEPTING, now)
         if self.draining:
-            return self._refuse(run, "the client is shutting down", now)
-        if cpus > self.cpus:
-            return self._refuse(run, f"it needs {cpus} CPUs, the client offers {self.cpus}", now)
+            return run.refuse("the client is shutting down", now)
+        if run.cpus > self.cpus:
+            return run.refuse(f"it needs {run.cpus} CPUs, the client offers {self.cpus}", now)
         return [Keep(order)]
 
     def misordered(self, run_id: str, reason: str, now: float) -> list[Instruction]:
-        """A start order came that cannot be carried out, or a kill order for a run that was never here."""
-        if run_id in self.runs or run_id in self._seen:
-            return []
-        run = self.runs[run_id] = Run(run_id, 0, 0, 0.0, None, since=now)
-        return self._refuse(run, reason, now)
+        """A start order came that cannot be carried out."""
+        return [] if run_id in self.runs or run_id in self._seen else self._deny(run_id, reason, now)
 
     def kill_ordered(self, run_id: str, reason: str, now: float) -> list[Instruction]:
         """The server wants the run ended, perhaps not for the first time."""
         run = self.runs.get(run_id)
-        if run is None and run_id in self._seen:
-            # It ended, and the server waits to hear so.
-            return self._refuse(
-                self.runs.setdefault(run_id, Run(run_id, 0, 0, 0.0, None)), "nothing of it is left", now
-            )
         if run is None:
-            return self.misordered(run_id, "it was to end before its order had come", now)
+            return self._deny(run_id, "it was to end before its order had come", now)
         run.kill_ordered = run.kill_ordered or run.status is not Status.OVER
-        return self._end(run, reason, now)
+        return run.end(KillRequest(reason), now)
+
+    def pause_ordered(self, run_id: str, now: float) -> list[Instruction]:
+        """The server wants the run stopped in place, perhaps not for the first time. One that has not begun goes
+        back to it instead."""
+        reason = "paused before it started"
+        run = self.runs.get(run_id)
+        if run is None:
+            return self._deny(run_id, reason, now)
+        if run.status in (Status.ACCEPTING, Status.QUEUED):
+            return run.end(KillRequest(reason), now)
+        return run.carry_out_pause(now) if run.pause.ordered(True) else []
+
+    def resume_ordered(self, run_id: str, now: float) -> list[Instruction]:
+        """The server wants the run to go on, perhaps not for the first time."""
+        run = self.runs.get(run_id)
+        if run is None:
+            return self._deny(run_id, "it was to go on before its order had come", now)
+        return run.carry_out_pause(now) if run.pause.ordered(False) else []
 
     def unwanted(self, run_id: str, now: float) -> list[Instruction]:
         """The server knows nothing of the run, or does not count it any more."""
@@ -128,16 +94,17 @@ class Work:
         if run.status is Status.QUEUED:
             self._drop(run)
             return [Discard(run_id)]
-        return self._end(run, "the server does not count this run any more", now)
+        return run.end(KillRequest("the server does not count this run any more"), now)
 
     def answered(self, report_id: str, verdict: str, now: float) -> list[Instruction]:
         """The server has said what it did with a report."""
-        run_id, _, kind = report_id.partition(":")
+        run_id, kind, *_ = [*report_id.split(":"), ""]
         run = self.runs.get(run_id)
         if run is None:
             return []
-        if kind == "started":
-            run.start_known = True
+        if kind in (STARTED, PAUSED, RESUMED):
+            run.start_known = run.start_known or kind == STARTED
+            run.pause.answered(report_id)
             return [] if verdict == APPLIED or run.status is Status.OVER else self.unwanted(run_id, now)
         if run.report is None or run.report["id"] != report_id:
             return []
@@ -154,10 +121,10 @@ class Work:
         if run.unwanted:
             self._drop(run)
             return [Discard(run_id)]
-        if run.kill_reason is not None:
-            return self._refuse(run, run.kill_reason, now)
+        if run.kill is not None:
+            return run.refuse(run.kill.reason, now)
         if self.draining:
-            return self._refuse(run, "the client is shutting down", now)
+            return run.refuse("the client is shutting down", now)
         run.status, run.since = Status.QUEUED, now
         return self._start_what_fits(now)
 
@@ -174,17 +141,28 @@ class Work:
     def started(self, run_id: str, now: float) -> list[Instruction]:
         """The run's command has begun."""
         run = self._in(run_id, Status.STARTING)
-        if run is not None:
-            run.status, run.since = Status.RUNNING, now
-        return []
+        if run is None:
+            return []
+        run.status, run.since = Status.RUNNING, now
+        return run.carry_out_pause(now) if run.pause.wanted else []
+
+    def paused(self, run_id: str, now: float) -> list[Instruction]:
+        """Every process of the run is stopped, or the attempt is given up because it is to go on."""
+        run = self._in(run_id, Status.RUNNING)
+        return [] if run is None else run.pause_carried_out(True, next(self._pause_reports), now)
+
+    def resumed(self, run_id: str, now: float) -> list[Instruction]:
+        """Every process of the run goes on."""
+        run = self._in(run_id, Status.RUNNING)
+        return [] if run is None else run.pause_carried_out(False, next(self._pause_reports), now)
 
     def ended(self, run_id: str, record: ExitRecord, now: float) -> list[Instruction]:
         """The run has ended, and nothing of it is alive."""
         run = self.runs.get(run_id)
         if run is None or run.status not in (Status.STARTING, Status.RUNNING):
             return []
-        self.spare_gauge.ended(now - run.since, now)
-        run.status, run.since, run.force_at = Status.OVER, now, _NEVER
+        self.spare_gauge.ended(run.ran_seconds(now), now)
+        run.status, run.since, run.force_at = Status.OVER, now, math.inf
         run.report = ended_report(run_id, record)
         # A kill is confirmed to whoever ordered it, though the run's result may not count any more.
         news = self._settle(run) if run.unwanted and not run.kill_ordered else [Send(run.report)]
@@ -200,27 +178,33 @@ class Work:
 
     def found_report(self, report: Report) -> None:
         """The outbox holds a report that the server has not acknowledged."""
-        run = Run(str(report["run"]), 0, 0, 0.0, None, Status.OVER, report=report, report_is_kept=True)
+        run = Run(str(report["run"]), status=Status.OVER, report=report, report_is_kept=True)
         run.kill_ordered = bool(report.get("killed"))
         self.runs[run.run] = run
 
-    def found_folder(self, order: StartOrder, age_seconds: float, now: float) -> None:
-        """An earlier daemon started this run; `follow` it, and `ended` comes, perhaps at once."""
-        cpus = order.cpus or self.cpus
-        since = now - age_seconds
-        self.runs[order.run] = Run(
-            order.run, order.job, cpus, order.kill_grace_seconds, order, Status.RUNNING, since=since
-        )
+    def found_folder(self, order: StartOrder, age_seconds: float, pauses: Pauses, now: float) -> list[Instruction]:
+        """An earlier daemon started this run; `follow` it, and `ended` comes, perhaps at once.
+
+        One that it was pausing, or had paused, is paused whole, and that is reported.
+        """
+        run = Run.of_order(order, order.cpus or self.cpus, Status.RUNNING, now - age_seconds)
+        run.pause.found(pauses.ended_seconds, None if pauses.since is None else now - pauses.since.age_seconds())
+        self.runs[order.run] = run
+        return run.carry_out_pause(now) if run.pause.wanted else []
 
     def drain(self, now: float) -> list[Instruction]:
         """Take no new runs, and hand back those that wait."""
         self.draining = True
-        waiting = [run for run in self.runs.values() if run.status is Status.QUEUED]
-        return [step for run in waiting for step in self._refuse(run, "the client is shutting down", now)]
+        return [step for run in self.queue.waiting() for step in run.refuse("the client is shutting down", now)]
 
     def kill_all(self, reason: str, now: float) -> list[Instruction]:
         """End every run there is."""
-        return [step for run in list(self.runs.values()) for step in self._end(run, reason, now)]
+        return [step for run in list(self.runs.values()) for step in run.end(KillRequest(reason), now)]
+
+    def end_paused(self, reason: str, now: float) -> list[Instruction]:
+        """End every run that is paused or about to be: HQueue's `terminate()` cancels those (CONTRACT 1.4)."""
+        paused = [run for run in self.runs.values() if run.pause.wanted]
+        return [step for run in paused for step in run.end(KillRequest(reason), now)]
 
     # Time
 
@@ -231,35 +215,29 @@ class Work:
             if now >= run.force_at:
                 run.force_at = now + KILL_MARGIN_SECONDS
                 steps.append(ForceKill(run.run))
-            elif run.status is Status.QUEUED and now >= self._hand_back_at(run):
+            elif now >= run.time_is_over_at():
+                steps += run.end(run.limits.time_is_over(), now)
+            elif now >= run.started_due_at():
+                run.start_is_due = True
+            elif run.status is Status.QUEUED and now >= self.queue.hand_back_at(run):
                 self.spare_gauge.handed_back(now)
-                steps += self._refuse(run, "no CPU became free in time", now)
+                steps += run.refuse("no CPU became free in time", now)
         return steps
 
     def due_at(self) -> float:
         """When `tick` wants to be called, or a started report becomes due; infinity for never."""
-        due = _NEVER
+        due = math.inf
         for run in self.runs.values():
-            due = min(due, run.force_at)
+            due = min(due, run.force_at, run.time_is_over_at(), run.started_due_at())
             if run.status is Status.QUEUED:
-                due = min(due, self._hand_back_at(run))
-            elif run.status is Status.RUNNING and not run.start_known:
-                due = min(due, run.since + STARTED_DELAY_SECONDS)
+                due = min(due, self.queue.hand_back_at(run))
         return due
 
     # What a beat says
 
     def reports(self, now: float) -> list[Report]:
         """Every report that may be sent now, oldest run first."""
-        found = []
-        for run in self.runs.values():
-            if run.report is not None and run.report_is_kept:
-                found.append(run.report)
-            elif run.status is Status.RUNNING and not run.start_known and not run.unwanted:
-                age_seconds = now - run.since
-                if age_seconds >= STARTED_DELAY_SECONDS:
-                    found.append(started_report(run.run, age_seconds))
-        return found
+        return [report for run in self.runs.values() if (report := run.report_due(now)) is not None]
 
     def unreported(self, sent: Iterable[str]) -> list[str]:
         """The runs of which the server has heard nothing yet and hears nothing now; `sent` are the runs it
@@ -269,54 +247,30 @@ class Work:
 
     def spare(self, now: float) -> int:
         """How many runs may wait here beyond those that have CPUs, those that wait already included."""
-        busy = [(run.cpus, now - run.since) for run in self._active()]
-        return 0 if self.draining else self.spare_gauge.spare(busy, now)
+        return 0 if self.draining else self.queue.spare(now)
 
     def accepting(self, now: float) -> bool:
         """Whether new runs are welcome."""
         return not self.draining and now >= self._sick_until
 
-    def waiting(self) -> int:
-        """How many runs wait for CPUs."""
-        return sum(run.status is Status.QUEUED for run in self.runs.values())
-
     def live(self) -> list[Run]:
         """The runs whose command runs, or is about to."""
-        return list(self._active())
+        return list(self.queue.active())
 
     # The parts
 
-    def _active(self) -> Iterable[Run]:
-        return (run for run in self.runs.values() if run.status in (Status.STARTING, Status.RUNNING))
-
     def _start_what_fits(self, now: float) -> list[Instruction]:
-        """Start waiting runs in order; one that needs less may pass one that needs more than is free."""
-        free = self.cpus - sum(run.cpus for run in self._active())
         steps: list[Instruction] = []
-        for run in self.runs.values():
-            if free <= 0:
-                break
-            if run.status is Status.QUEUED and run.cpus <= free and run.order is not None:
+        for run in self.queue.next_to_start():
+            if run.order is not None:
                 run.status, run.since = Status.STARTING, now
-                free -= run.cpus
                 steps.append(Launch(run.order))
         return steps
 
-    def _end(self, run: Run, reason: str, now: float) -> list[Instruction]:
-        if run.status is Status.OVER or run.kill_reason is not None:
-            return []
-        run.kill_reason = reason
-        if run.status is Status.ACCEPTING:
-            return []  # `kept` will see it
-        if run.status is Status.QUEUED:
-            return self._refuse(run, reason, now)
-        run.force_at = now + run.kill_grace_seconds + KILL_MARGIN_SECONDS
-        return [Kill(run.run, reason)]
-
-    def _refuse(self, run: Run, reason: str, now: float) -> list[Instruction]:
-        run.status, run.since = Status.OVER, now
-        run.report = refused_report(run.run, reason)
-        return [Send(run.report)]
+    def _deny(self, run_id: str, reason: str, now: float) -> list[Instruction]:
+        """Something is to be done with a run that is not here. It will not be: the server waits to hear so."""
+        run = self.runs[run_id] = Run(run_id, since=now)
+        return run.refuse("nothing of it is left" if run_id in self._seen else reason, now)
 
     def _fall_sick(self, run: Run, reason: str, now: float) -> list[Instruction]:
         """Refuse the run, and take no other for a while: it would come straight back and fail the same
@@ -325,28 +279,17 @@ class Work:
         if run.unwanted:
             self._drop(run)
             return [Discard(run.run)]
-        return self._refuse(run, reason, now)
+        return run.refuse(reason, now)
 
     def _settle(self, run: Run) -> list[Instruction]:
         self._drop(run)
-        ended = run.report is not None and run.report["kind"] == "ended"
+        ended = run.report is not None and run.report["kind"] == ENDED
         return [Orphan(run.run) if run.unwanted and ended and not run.kill_ordered else Discard(run.run)]
 
     def _drop(self, run: Run) -> None:
         del self.runs[run.run]
-        self._remember(run.run)
-
-    def _remember(self, run: str) -> None:
-        if run in self._seen:
-            return
-        if len(self._settled) == _REMEMBERED:
-            self._seen.discard(self._settled[0])
-        self._settled.append(run)
-        self._seen.add(run)
+        self._seen.add(run.run)
 
     def _in(self, run_id: str, status: Status) -> Run | None:
         run = self.runs.get(run_id)
         return run if run is not None and run.status is status else None
-
-    def _hand_back_at(self, run: Run) -> float:
-        return max(run.since + QUEUE_PATIENCE_SECONDS, self.spare_gauge.moves_until)

@@ -22,6 +22,13 @@ from hqclient.daemon.protocol import StartOrder, read_start_order
 from hqclient.daemon.runs.runfolder import ExitRecord
 
 PATIENCE_SECONDS = 30.0
+_ANSWERS = {
+    "start": ("ended", "refused"),
+    "kill": ("ended", "refused"),
+    "pause": ("paused", "ended", "refused"),
+    "resume": ("resumed", "ended", "refused"),
+}
+"""Which reports an order is answered by."""
 
 
 def a_start_order(**fields: Any) -> StartOrder:
@@ -76,6 +83,15 @@ class FakeServer:
         self.down = False
         self.fault: ServerFault | None = None
         self.problems: list[str] = []
+        self.files: dict[str, bytes] = {}
+        self.package: dict[str, str] | None = None
+
+    def give(self, package: bytes) -> dict[str, str]:
+        """Have a client package at its path; what orders and registrations say of it."""
+        version = hashlib.sha256(package).hexdigest()
+        named = {"version": version, "path": f"/client/{version}.zip"}
+        self.files[named["path"]] = package
+        return named
 
     def start(self, command: str = "true", **fields: Any) -> str:
         """Order a run; its id."""
@@ -86,6 +102,14 @@ class FakeServer:
     def kill(self, run: str) -> None:
         """Order the end of a run."""
         self.orders[run] = {"kind": "kill", "run": run, "reason": "cancelled"}
+
+    def pause(self, run: str) -> None:
+        """Order that the run be stopped in place."""
+        self.orders[run] = {"kind": "pause", "run": run}
+
+    def resume(self, run: str) -> None:
+        """Order that the run go on."""
+        self.orders[run] = {"kind": "resume", "run": run}
 
     def of(self, run: str, kind: str) -> list[dict[str, Any]]:
         """The reports of that kind the run has had, repetitions included."""
@@ -109,6 +133,12 @@ class FakeServer:
             raise LinkDown("the test has lost the answer")
         return answer
 
+    async def fetch(self, path: str, limit: int, secret: str) -> bytes:
+        await asyncio.sleep(0)
+        if path not in self.files:
+            raise LinkDown("the server answered HTTP 404")
+        return self.files[path]
+
     async def close(self) -> None:
         """Nothing to close."""
 
@@ -117,7 +147,8 @@ class FakeServer:
             raise ServerFault(401, "this server does not know the client's secret")
         self.registrations.append(identity)
         new = "" if secret else self.secret
-        return {"id": 3, "secret": new, "interval": self.interval, "stop": self.stop}
+        offer = {"package": self.package} if self.package else {}
+        return {"id": 3, "secret": new, "interval": self.interval, "stop": self.stop, **offer}
 
     def _beat(self, beat: dict[str, Any], secret: str) -> object:
         if secret != self.secret:
@@ -136,8 +167,8 @@ class FakeServer:
                 log = self.logs.get(report["run"], b"")
                 if (len(log), hashlib.sha256(log).hexdigest()) != (report["logSize"], report["logHash"]):
                     self.problems.append(f"{report['run']} ended before its log was complete")
-            if report["kind"] != "started":
-                self.orders.pop(report["run"], None)
+            if report["kind"] in _ANSWERS.get(self.orders.get(report["run"], {}).get("kind", ""), ()):
+                del self.orders[report["run"]]
             results[report["id"]] = self.verdicts.get(report["run"], "applied")
         return {
             "interval": self.interval,
@@ -147,7 +178,7 @@ class FakeServer:
         }
 
     def _unknown_yet(self, run: str, order: dict[str, Any], beat: dict[str, Any]) -> bool:
-        return order["kind"] == "kill" or (run not in beat["queued"] and not self.of(run, "started"))
+        return order["kind"] != "start" or (run not in beat["queued"] and not self.of(run, "started"))
 
 
 class Running:

@@ -37,6 +37,8 @@ def an_order(command: str = "true", **fields: Any) -> dict[str, Any]:
         "logLimit": 1 << 20,
         "killGrace": 0.3,
         "progressPatterns": [],
+        "hook": "",
+        "maxTime": 0.0,
     }
     return {**order, **fields}
 

@@ -16,6 +16,8 @@ from hqclient.daemon.agent import EXIT_DUPLICATE, EXIT_ENDED
 from hqclient.daemon.link import ServerFault
 from hqclient.daemon.runs.runfolders import RunFolders
 
+pytestmark = pytest.mark.slow
+
 
 def play(scene: Coroutine[Any, Any, None]) -> None:
     asyncio.run(scene)

@@ -2,19 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from xmlrpc.client import Fault, ServerProxy, dumps, loads
+from xmlrpc.client import ServerProxy
 
 import pytest
 from agent_kit import FakeServer, until
+from daemon_kit import a_farm
 
 from hqclient.daemon import cli
 from hqclient.daemon.identity import DataFolder
-from hqclient.daemon.link import ServerFault
 
 
 def ran(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -77,63 +76,62 @@ def test_every_flag_is_explained() -> None:
         assert flag in help_text
 
 
-async def serve(server: FakeServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Put the fake server behind a socket."""
-    try:
-        while True:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            body = await reader.readexactly(int(head.split("content-length: ")[1].split("\r\n")[0]))
-            (argument,), method = loads(body, use_builtin_types=True)
-            secret = head.split("bearer ")[1].split("\r\n")[0] if "bearer " in head else ""
-            try:
-                answer = dumps((await server.call(method or "", argument, secret),), methodresponse=True).encode()
-            except ServerFault as fault:
-                answer = dumps(Fault(fault.code, fault.sentence)).encode()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
-            await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        pass
-    finally:
-        writer.close()
-
-
 @pytest.mark.farm
 def test_it_registers_works_is_woken_and_ends_on_sigterm(tmp_path: Path) -> None:
     async def scene() -> None:
         server = FakeServer()
         server.interval = 60.0  # only wakeup() brings the order in time
-        listening = await asyncio.start_server(lambda *both: serve(server, *both), "127.0.0.1", 0)
-        port = listening.sockets[0].getsockname()[1]
-        words = ["--server", f"127.0.0.1:{port}", "--name", "alpha", "--cpus", "2", "--data", str(tmp_path)]
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            words += ["--port", str(taken.getsockname()[1])]
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "hqclient", *words), stdout=asyncio.subprocess.PIPE
-            )
-            assert process.stdout is not None
-            first = (await process.stdout.readline()).decode()
-        try:
+        async with a_farm(server) as farm:
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                port = str(taken.getsockname()[1])
+                daemon = await farm.start(tmp_path, "--name", "alpha", "--cpus", "2", "--port", port)
+                first = await daemon.line()
             host = socket.gethostname()
-            assert first == f"registered as client 3 ({host}:alpha) at http://127.0.0.1:{port}\n"
+            assert first == f"registered as client 3 ({host}:alpha) at {farm.url}"
             (identity,) = server.registrations
             assert (identity["name"], identity["cpus"], identity["protocol"]) == ("alpha", 2, 1)
             assert len(identity["version"]) == 64
+            assert identity["location"] == str(tmp_path)
+            assert identity["diskTotal"] > 1000
+            assert -14 * 60 <= identity["utcOffset"] <= 14 * 60
+            assert identity["upgradeError"] == ""
             await until(lambda: server.beats, "the first beat")
             run = server.start("echo hello")
             with ServerProxy(f"http://127.0.0.1:{identity['port']}") as proxy:
                 assert await asyncio.to_thread(proxy.wakeup) is True
             await until(lambda: server.of(run, "ended"), "the run ends")
             assert server.logs[run] == b"hello\n"
-        finally:
-            process.send_signal(signal.SIGTERM)
-            said = (await process.communicate())[0].decode()
-            listening.close()
-            await listening.wait_closed()
-        assert (process.returncode, said) == (0, "")
+            assert await daemon.end() == 0
+            assert await daemon.rest() == ""
+        assert "leaving" not in server.beats[-1]
         log = (tmp_path / "hqclient.log").read_text()
         assert "Running job 1" in log
         assert "Finished job 1" in log
         assert server.secret not in log
+
+    asyncio.run(scene())
+
+
+@pytest.mark.farm
+def test_two_clients_of_one_machine_have_names_folders_and_ports_of_their_own(tmp_path: Path) -> None:
+    """5.2, 9.26: a named client whose port is taken takes a free one and reports it."""
+
+    async def scene() -> None:
+        server = FakeServer()
+        async with a_farm(server) as farm:
+            first = await farm.start(tmp_path / "alpha", "--name", "alpha", "--port", "0")
+            await first.line()
+            port = server.registrations[0]["port"]
+            second = await farm.start(tmp_path / "beta", "--name", "beta", "--port", str(port))
+            await second.line()
+            unnamed = await farm.start(tmp_path / "unnamed", "--port", str(port))
+            assert f"port {port} is in use" in await unnamed.rest()
+            assert [identity["name"] for identity in server.registrations] == ["alpha", "beta"]
+            other = server.registrations[1]["port"]
+            assert other not in (0, port)
+            for each in (port, other):
+                with ServerProxy(f"http://127.0.0.1:{each}") as proxy:
+                    assert await asyncio.to_thread(proxy.wakeup) is True
 
     asyncio.run(scene())
 

@@ -98,6 +98,14 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
         load_config({}, {}, tmp_path / "binary.ini")
 
 
+@pytest.mark.parametrize("name", ["a:b", "a,b", "a b", "a\nb", "a\x1bb", "a\0b", "ä", "-a", "a" * 65])
+def test_a_name_that_conditions_and_folders_cannot_hold_is_refused(tmp_path: Path, name: str) -> None:
+    """5.2: a client is addressed as `hostname:name`, in comma lists too."""
+    with pytest.raises(SettingError, match=r"^name must be letters, digits"):
+        loaded(tmp_path, name=name)
+    assert loaded(tmp_path, name="a" * 64).name == "a" * 64
+
+
 def test_each_named_client_has_a_data_folder_of_its_own(tmp_path: Path) -> None:
     assert loaded(tmp_path).data == Path("/home/artist/.local/share/hqclient")
     assert loaded(tmp_path, name="alpha").data == Path("/home/artist/.local/share/hqclient-alpha")

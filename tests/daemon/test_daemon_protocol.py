@@ -7,21 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_kit import an_order
 
+from hqclient.daemon.limits import Limits
 from hqclient.daemon.protocol import (
     BadOrder,
+    EndOrder,
     KillOrder,
+    PauseOrder,
     ProtocolError,
+    RestartOrder,
+    ResumeOrder,
     StartOrder,
+    UpgradeOrder,
     read_answer,
     read_registration,
     read_start_order,
 )
 
-RUN = "0123456789abcdef" * 2
+RUN, SHA = "0123456789abcdef" * 2, "0123456789abcdef" * 4
 
 
 def test_a_start_order_is_read_and_written_the_same() -> None:
-    order = an_order("echo hello", cpus=4, progressPatterns=["(.*)%"])
+    order = an_order("echo hello", cpus=4, progressPatterns=["(.*)%"], hook="onSuccess", maxTime=2.5)
     read = read_start_order(order)
     assert read.as_struct(read.environment) == order
 
@@ -41,6 +47,56 @@ def test_an_answer_is_read() -> None:
     assert answer.offsets == {RUN: 2**40}
 
 
+def test_a_start_order_need_not_name_a_limit_or_a_hook() -> None:
+    order = read_start_order({key: value for key, value in an_order().items() if key not in ("maxTime", "hook")})
+    assert (order.limits, order.hook) == (Limits(max_time_seconds=0.0), "")
+
+
+def test_orders_for_runs_and_for_the_client_itself_are_read() -> None:
+    path = f"/client/{SHA}.zip"
+    answer = read_answer(
+        {
+            "interval": 1,
+            "orders": [
+                {"kind": "pause", "run": RUN},
+                {"kind": "resume", "run": RUN},
+                {"kind": "upgrade", "version": SHA, "path": path},
+                {"kind": "restart"},
+                {"kind": "end", "reason": "removed by ann"},
+            ],
+        }
+    )
+    assert answer.orders == (
+        PauseOrder(RUN),
+        ResumeOrder(RUN),
+        UpgradeOrder(SHA, path),
+        RestartOrder(),
+        EndOrder("removed by ann"),
+    )
+
+
+@pytest.mark.parametrize("order", [{"kind": "dance"}, {"kind": "dance", "run": 7}, {"kind": 7}, {}])
+def test_an_order_of_another_kind_is_left_out_with_or_without_a_run(order: dict[str, object]) -> None:
+    assert read_answer({"interval": 1, "orders": [order, {"kind": "restart"}]}).orders == (RestartOrder(),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"version": "abc"}, "version: must be 64 hex digits"),
+        ({"version": None}, "version: must be of type str"),
+        ({"path": "https://elsewhere/x.zip"}, "path: must be a path on the server"),
+        ({"path": "//elsewhere/x.zip"}, "path: must be a path on the server"),
+        ({"path": "/client/../../x.zip"}, "path: must be a path on the server"),
+        ({"path": "/client/x.zip?y"}, "path: must be a path on the server"),
+    ],
+)
+def test_an_upgrade_that_is_none_spoils_the_answer(fields: dict[str, object], words: str) -> None:
+    order = {"kind": "upgrade", "version": SHA, "path": "/client/x.zip", **fields}
+    with pytest.raises(ProtocolError, match=words):
+        read_answer({"interval": 1, "orders": [order]})
+
+
 def test_an_answer_may_leave_out_what_is_empty() -> None:
     assert read_answer({"interval": 1}).orders == ()
 
@@ -56,6 +112,9 @@ def test_an_answer_may_leave_out_what_is_empty() -> None:
         ({"cpus": True}, "cpus: must be a number"),
         ({"logLimit": 1.5}, "logLimit: must be a whole number"),
         ({"killGrace": float("nan")}, "killGrace: must be a number"),
+        ({"maxTime": -1.0}, "maxTime: must be a number, 0 or more"),
+        ({"maxTime": "5"}, "maxTime: must be a number"),
+        ({"hook": 1}, "hook: must be of type str"),
     ],
 )
 def test_a_start_order_that_cannot_be_carried_out_is_refused_alone(fields: dict[str, Any], words: str) -> None:
@@ -68,8 +127,9 @@ def test_a_start_order_that_cannot_be_carried_out_is_refused_alone(fields: dict[
 
 @pytest.mark.parametrize("run", ["", "x" * 32, "../" * 11, RUN.upper(), RUN + "\n", 7, None])
 def test_a_run_id_that_is_none_spoils_the_answer(run: object) -> None:
-    with pytest.raises(ProtocolError, match="must be 32 hex digits"):
-        read_answer({"interval": 1, "orders": [{"kind": "start", "run": run}]})
+    for kind in ("start", "kill", "pause", "resume"):
+        with pytest.raises(ProtocolError, match="must be 32 hex digits"):
+            read_answer({"interval": 1, "orders": [{"kind": kind, "run": run}]})
     with pytest.raises(ProtocolError, match="must be 32 hex digits"):
         read_registration({"id": 1, "secret": "", "interval": 1, "stop": [run]})
 
@@ -84,7 +144,9 @@ _JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["interval", "orders", "results", "output", "run", "kind", "id"]), inner, max_size=4
+            st.sampled_from(["interval", "orders", "results", "output", "run", "kind", "id", "version"]),
+            inner | st.sampled_from(["start", "kill", "pause", "resume", "upgrade", "restart", "end"]),
+            max_size=4,
         )
     ),
     max_leaves=20,

@@ -6,7 +6,7 @@ import pytest
 from agent_kit import a_record
 
 from hqclient.daemon.host_os import Moment
-from hqclient.daemon.reports import ended_report, for_wire, refused_report, started_report
+from hqclient.daemon.reports import ended_report, for_wire, pause_report, refused_report, started_report
 
 RUN = "0123456789abcdef" * 2
 
@@ -14,6 +14,17 @@ RUN = "0123456789abcdef" * 2
 def test_a_report_has_one_id_however_often_it_is_made() -> None:
     assert ended_report(RUN, a_record())["id"] == ended_report(RUN, a_record())["id"] == f"{RUN}:ended"
     assert started_report(RUN, 1.0)["id"] != refused_report(RUN, "no")["id"] != ended_report(RUN, a_record())["id"]
+
+
+def test_an_ended_run_names_the_limit_that_ended_it() -> None:
+    assert ended_report(RUN, a_record())["limit"] == ""
+    assert ended_report(RUN, a_record(killed=True, limit="maxTime"))["limit"] == "maxTime"
+
+
+def test_the_many_pauses_of_a_run_have_an_id_each() -> None:
+    reports = [pause_report(RUN, paused, number) for number, paused in enumerate([True, False, True], 1)]
+    assert [report["id"] for report in reports] == [f"{RUN}:paused:1", f"{RUN}:resumed:2", f"{RUN}:paused:3"]
+    assert for_wire(reports[0]) == {"id": f"{RUN}:paused:1", "run": RUN, "kind": "paused"}
 
 
 def test_what_is_sent_are_ages_and_no_clock_reading() -> None:

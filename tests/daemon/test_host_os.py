@@ -23,6 +23,29 @@ def test_an_age_across_a_boot_is_counted_on_the_wall_clock() -> None:
     assert before._replace(wall_at=time.time() + 100).age_seconds() == 0.0
 
 
+@pytest.mark.parametrize(("zone", "minutes"), [("UTC0", 0), ("IST-5:30", 330), ("NST+3:30", -210)])
+def test_the_offset_of_the_zone_is_counted_east(zone: str, minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert host_os.utc_offset_minutes() == minutes
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counted on Linux only")
+def test_a_child_that_has_ended_is_counted_once_it_is_waited_for() -> None:
+    before = host_os.buried(os.getpid())
+    assert host_os.buried(os.getpid()) == before
+    subprocess.run(["true"], check=True)
+    assert host_os.buried(os.getpid()) > before
+
+
+def test_nobody_has_buried_a_child_who_is_not_there() -> None:
+    assert host_os.buried(2**22 + 1) == 0
+
+
 def test_a_process_has_one_start_and_a_later_one_another() -> None:
     own = host_os.process_start(os.getpid())
     assert own is not None

@@ -10,10 +10,14 @@ import psutil
 import pytest
 from run_kit import an_order, has_line, is_gone, pid_said, runner_of, wait_until
 
+from hqclient.daemon.host_os import Moment
+from hqclient.daemon.runs.kill_request import KillRequest
 from hqclient.daemon.runs.killing import clean_up, force_kill
 from hqclient.daemon.runs.process_tree import ProcessId, carriers
 from hqclient.daemon.runs.runfolder import Pids, RunFolder, Standing
 from hqclient.daemon.runs.runfolders import RunFolders
+
+pytestmark = pytest.mark.slow
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans come home on Linux only")
 
@@ -44,7 +48,7 @@ def test_a_deaf_runner_goes_with_its_whole_tree(tmp_path: Path) -> None:
     with runner_of(folder) as runner:
         pids = [pid_said(folder, word) for word in ("bare", "plain")]
         runner.send_signal(signal.SIGSTOP)
-        folder.request_kill("nobody hears this")
+        folder.request_kill(KillRequest("nobody hears this"))
         _, left = force_kill(folder)
         assert runner.wait(10) == -signal.SIGKILL
     assert left == []
@@ -59,8 +63,8 @@ def test_t14_a_process_that_has_the_runners_pid_by_now_is_left_alone(tmp_path: P
         lock = folder.claim(ProcessId.own())
         assert lock is not None
         forged = ProcessId(stranger.pid, "the start of a process long gone")
-        folder.write_pids(Pids(forged, forged))
-        folder.request_kill("the runner")
+        folder.write_pids(Pids(forged, forged, Moment.now()))
+        folder.request_kill(KillRequest("the runner"))
         assert force_kill(folder) == (0, [])
         os.close(lock)
         assert folder.standing() is Standing.LOST
@@ -81,7 +85,7 @@ def test_a_runner_that_serves_another_run_by_now_is_left_alone(tmp_path: Path) -
         lock = old.claim(serving)
         assert lock is not None
         os.close(lock)
-        old.request_kill("late")
+        old.request_kill(KillRequest("late"))
         assert force_kill(old) == (0, [])
         assert new.standing() is Standing.RUNNING
         assert psutil.Process(runner.pid).status() != psutil.STATUS_STOPPED

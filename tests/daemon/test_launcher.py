@@ -12,11 +12,14 @@ import pytest
 from run_kit import PROGRAMS, an_order, has_line, wait_until
 
 from hqclient.daemon import host_os
+from hqclient.daemon.runs.kill_request import KillRequest
 from hqclient.daemon.runs.killing import force_kill
 from hqclient.daemon.runs.launcher import FreshProcessLauncher, Launcher, RunLauncher, new_launcher, watch
 from hqclient.daemon.runs.launcher_process import RUNS_PER_RUNNER
 from hqclient.daemon.runs.runfolder import RunFolder, Standing
 from hqclient.daemon.runs.runfolders import RunFolders
+
+pytestmark = pytest.mark.slow
 
 LAUNCHERS = (Launcher, FreshProcessLauncher)
 
@@ -126,6 +129,7 @@ def test_a_runner_is_used_again_and_keeps_nothing_of_the_run_before(folders: Run
     asyncio.run(scene())
 
 
+@pytest.mark.slow
 def test_a_runner_retires_after_many_runs_and_none_is_lost(folders: RunFolders) -> None:
     async def scene() -> None:
         runs = RUNS_PER_RUNNER + 10
@@ -159,7 +163,7 @@ def test_a_kill_meant_for_an_earlier_run_does_not_hit_the_next_one(folders: RunF
             pids = first.pids()
             assert pids is not None
             assert pids.runner == second.pids().runner  # type: ignore[union-attr]
-            first.request_kill("late")
+            first.request_kill(KillRequest("late"))
             pids.runner.send(signal.SIGTERM)
             await ears.until_ended(second)
         record = second.exit_record()

@@ -36,7 +36,7 @@ class TinyServer:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
+                length = int((head.lower() + "content-length: 0\r\n").split("content-length: ")[1].split("\r\n")[0])
                 self.requests.append((head, await reader.readexactly(length)))
                 if self.silent:
                     await reader.read()
@@ -45,7 +45,7 @@ class TinyServer:
                 if answer is None:
                     return
                 writer.write(answer)
-                if answer.startswith(b"half"):
+                if answer.startswith(b"half") or answer.endswith(b"short"):
                     return
                 await writer.drain()
         except asyncio.IncompleteReadError:
@@ -208,3 +208,57 @@ def test_a_call_that_was_cancelled_leaves_no_half_read_connection_behind() -> No
         assert await link.call("m", {}, "") == 2
 
     play(server, scene)
+
+
+def fetched(server: TinyServer, limit: int = 1000, answer_seconds: float = 20.0) -> object:
+    found: list[object] = []
+
+    async def scene(link: Link) -> None:
+        try:
+            found.append(await link.fetch("/client/x.zip", limit, "s3cret"))
+        except LinkDown as problem:
+            found.append(str(problem))
+
+    play(server, scene, answer_seconds)
+    return found[0]
+
+
+def test_a_file_is_fetched_as_this_client() -> None:
+    server = TinyServer(http(b"PK\x00"))
+    assert fetched(server) == b"PK\x00"
+    ((head, body),) = server.requests
+    assert head.startswith("GET /client/x.zip HTTP/1.1\r\n")
+    assert "authorization: bearer s3cret\r\n" in head.lower()
+    assert body == b""
+
+
+def test_a_file_is_fetched_while_calls_go_on() -> None:
+    async def scene(link: Link) -> None:
+        await link.call("clientBeat", {}, "")
+        assert await link.fetch("/x", 1000, "") == b"file"
+        assert await link.call("clientBeat", {}, "") == 2
+        assert server.connections == 2
+
+    server = TinyServer(value(1), http(b"file"), value(2))
+    play(server, scene)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (http(b"no", "404 Not Found"), "the server answered HTTP 404"),
+        (http(b"x" * 1001), "the server's answer is too long"),
+        (None, "the server closed the connection without an answer"),
+        (b"half an answer", "closed connection"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "peer closed connection"),
+    ],
+)
+def test_a_file_that_does_not_come_whole_did_not_come(answer: bytes | None, said: str) -> None:
+    server = TinyServer(answer)
+    assert said in str(fetched(server))
+
+
+def test_a_server_that_does_not_answer_a_fetch_is_given_up_in_time() -> None:
+    server = TinyServer()
+    server.silent = True
+    assert fetched(server, answer_seconds=0.1) == "no answer within 0.1 s"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import socket
 import threading
@@ -10,10 +11,12 @@ from xmlrpc.client import Fault, ServerProxy, dumps
 
 import pytest
 
-from hqclient.daemon.listener import Listener, ListenerError, _is_loopback
+from hqclient.daemon import listener
+from hqclient.daemon.listener import Listener, ListenerError, _is_loopback, _knows
 
 WAKEUP = dumps((), "wakeup").encode()
 XML = {"Content-Type": "text/xml"}
+SECRET = "5ecret"
 
 
 class Daemon:
@@ -30,7 +33,7 @@ class Daemon:
 
     async def _serve(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        listener = Listener(self._wakeup, self._terminate, request_seconds=self._request_seconds)
+        listener = Listener(self._wakeup, self._terminate, lambda: SECRET, request_seconds=self._request_seconds)
         await listener.open("127.0.0.1", 0)
         self.port = listener.port
         self._ready.set()
@@ -105,11 +108,43 @@ def test_who_may_terminate(peer: str, local: bool) -> None:
     assert _is_loopback(peer) is local
 
 
-def test_terminate_from_elsewhere_is_refused() -> None:
-    ended: list[bool] = []
-    listener = Listener(lambda: None, lambda: ended.append(True))
-    assert b"this machine only" in listener._call(dumps((), "terminate").encode(), "10.0.0.1")
-    assert not ended
+def basic(credentials: str) -> bytes:
+    return b"Basic " + base64.b64encode(credentials.encode())
+
+
+@pytest.mark.parametrize(
+    ("authorization", "secret", "knows"),
+    [
+        (basic(f":{SECRET}"), SECRET, True),
+        (basic(f"anybody:{SECRET}"), SECRET, True),
+        (basic(f"anybody:{SECRET}").replace(b"Basic", b"basic"), SECRET, True),
+        (basic("anybody:other"), SECRET, False),
+        (basic(SECRET), SECRET, False),
+        (basic(f":{SECRET}:"), SECRET, False),
+        (b"Bearer " + SECRET.encode(), SECRET, False),
+        (b"Basic ***", SECRET, False),
+        (b"", SECRET, False),
+        (basic(":"), "", False),
+        (b"", "", False),
+    ],
+)
+def test_who_knows_the_secret(authorization: bytes, secret: str, knows: bool) -> None:
+    """9.22: HTTP Basic whose password is the client's own secret, which a client without one has not."""
+    assert _knows(secret, authorization) is knows
+
+
+def test_terminate_from_elsewhere_needs_the_secret(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """9.22."""
+    monkeypatch.setattr(listener, "_is_loopback", lambda peer: False)
+    place = f"127.0.0.1:{daemon.port}"
+    with ServerProxy(f"http://{place}") as stranger:
+        assert stranger.wakeup() is True
+        with pytest.raises(Fault, match="this machine, or with the client's secret") as refused:
+            stranger.terminate()
+    assert (refused.value.faultCode, daemon.terminations) == (403, 0)
+    with ServerProxy(f"http://farm:{SECRET}@{place}") as server:
+        assert server.terminate() is True
+    assert daemon.terminations == 1
 
 
 @pytest.mark.parametrize(
@@ -208,7 +243,7 @@ def test_a_crowd_of_silent_callers_does_not_keep_others_out(daemon: Daemon) -> N
 
 def test_a_port_in_use_is_one_sentence_or_replaced() -> None:
     async def scene() -> None:
-        first, second = (Listener(lambda: None, lambda: None) for _ in range(2))
+        first, second = (Listener(lambda: None, lambda: None, str) for _ in range(2))
         await first.open("127.0.0.1", 0)
         try:
             with pytest.raises(ListenerError, match=f"port {first.port} is in use; choose another with --port"):
@@ -225,7 +260,7 @@ def test_a_port_in_use_is_one_sentence_or_replaced() -> None:
 def test_every_address_means_one_port_for_all() -> None:
     async def scene() -> None:
         woken: list[bool] = []
-        listener = Listener(lambda: woken.append(True), lambda: None)
+        listener = Listener(lambda: woken.append(True), lambda: None, str)
         await listener.open("", 0)
         try:
             with ServerProxy(f"http://127.0.0.1:{listener.port}") as proxy:
@@ -240,7 +275,7 @@ def test_every_address_means_one_port_for_all() -> None:
 def test_an_address_of_another_machine_is_one_sentence() -> None:
     async def scene() -> None:
         with pytest.raises(ListenerError, match="cannot be used"):
-            await Listener(lambda: None, lambda: None).open("192.0.2.1", 0)
+            await Listener(lambda: None, lambda: None, str).open("192.0.2.1", 0)
 
     asyncio.run(scene())
 

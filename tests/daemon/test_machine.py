@@ -37,15 +37,35 @@ def test_a_machine_that_does_not_tell_its_speed_has_none(monkeypatch: pytest.Mon
 def test_the_version_changes_with_the_code_and_with_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.py").write_text("x = 1\n")
-    monkeypatch.setattr(machine, "CODE_FOLDER", tmp_path)
+    """9.28: the version is the SHA-256 of the package that the code makes."""
+    code = tmp_path / "hqclient"
+    code.mkdir()
+    (code / "a.py").write_bytes(b"x = 1\n")
+    monkeypatch.setattr(machine, "CODE_FOLDER", code)
     first = machine.code_version()
-    (tmp_path / "a.txt").write_text("no code")
+    (code / "a.txt").write_text("no code")
+    (code / "a.py").write_bytes(b"x = 1\r\n")
+    os.utime(code / "a.py", (1, 1))
+    (code / "a.py").chmod(0o600)
     assert machine.code_version() == first
-    (tmp_path / "a.py").write_text("x = 2\n")
+    (code / "a.py").write_text("x = 2\n")
     second = machine.code_version()
-    (tmp_path / "a.py").rename(tmp_path / "b.py")
-    assert len({first, second, machine.code_version()}) == 3
+    (code / "a.py").rename(code / "b.py")
+    third = machine.code_version()
+    (code / "requirements.txt").write_text("h11\n")
+    assert len({first, second, third, machine.code_version()}) == 4
+
+
+def test_code_that_came_from_the_server_has_the_version_it_came_as(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "CODE_FOLDER", tmp_path / ("ab" * 32) / "hqclient")
+    assert machine.code_version() == "ab" * 32
+
+
+def test_the_size_of_a_disk_is_known_where_there_is_one(tmp_path: Path) -> None:
+    assert machine.disk_total_kb(tmp_path) > 1000
+    assert machine.disk_total_kb(tmp_path / "gone") == 0
 
 
 def test_a_sample_serves_every_beat_of_its_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

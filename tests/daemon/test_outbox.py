@@ -100,6 +100,7 @@ def test_entries_that_arrive_together_cost_one_sync(tmp_path: Path, monkeypatch:
     assert len(syncs) < 5
 
 
+@pytest.mark.slow
 def test_it_stays_small_however_many_runs_pass_and_remembers_the_last(tmp_path: Path) -> None:
     path = tmp_path / "outbox"
     runs = [secrets.token_hex(16) for _ in range(12_000)]

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from run_kit import an_order
 
 from hqclient.daemon.host_os import Moment
+from hqclient.daemon.runs.exit_record import MAX_REASON_LENGTH
+from hqclient.daemon.runs.kill_request import KillRequest
 from hqclient.daemon.runs.process_tree import ProcessId
 from hqclient.daemon.runs.runfolder import ExitRecord, Pids, RunFolder, Standing
 from hqclient.daemon.runs.runfolders import RunFolders
@@ -95,7 +97,10 @@ def test_who_claims_a_run_holds_it_until_he_ends(folder: RunFolder) -> None:
     lock = folder.claim(ProcessId.own())
     assert lock is not None
     assert folder.standing() is Standing.RUNNING
-    assert folder.pids() == Pids(ProcessId.own(), None)
+    pids = folder.pids()
+    assert pids is not None
+    assert pids[:2] == (ProcessId.own(), None)
+    assert pids.started_at.age_seconds() < 60
     os.close(lock)
     assert folder.standing() is Standing.LOST
 
@@ -133,7 +138,7 @@ def test_a_running_run_cannot_be_forbidden(folder: RunFolder) -> None:
 def test_an_ended_run_has_its_record_and_its_pids(folder: RunFolder) -> None:
     lock = folder.claim(ProcessId.own())
     assert lock is not None
-    pids = Pids(ProcessId.own(), ProcessId(12345, "boot/1"))
+    pids = Pids(ProcessId.own(), ProcessId(12345, "boot/1"), Moment.now())
     folder.write_pids(pids)
     record = a_record(exit_code=3, reason="said so")
     folder.write_exit_record(record)
@@ -148,7 +153,7 @@ def test_a_folder_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     folder = RunFolders(tmp_path / "runs").get(secrets.token_hex(16))
     assert folder.standing() is Standing.WAITING
     assert folder.read_order() is None
-    assert folder.kill_reason() is None
+    assert folder.kill_request() is None
     assert (folder.log_size(), folder.read_log(0, 10), folder.progress()) == (0, b"", 0.0)
 
 
@@ -206,12 +211,23 @@ def test_the_log_is_read_from_any_offset(folder: RunFolder) -> None:
 
 
 def test_a_kill_request_stays_with_its_first_reason(folder: RunFolder) -> None:
-    assert folder.kill_reason() is None
-    folder.request_kill("cancelled by ann")
-    folder.request_kill("something else")
-    assert RunFolder(folder.path).kill_reason() == "cancelled by ann"
+    assert folder.kill_request() is None
+    folder.request_kill(KillRequest("cancelled by ann"))
+    folder.request_kill(KillRequest("something else"))
+    assert RunFolder(folder.path).kill_request() == KillRequest("cancelled by ann")
+
+
+def test_a_kill_request_knows_its_limit_and_cuts_a_reason_that_is_too_long(folder: RunFolder) -> None:
+    folder.request_kill(KillRequest("ö" * 5000, "maxTime"))
+    assert folder.kill_request() == KillRequest("ö" * MAX_REASON_LENGTH, "maxTime")
 
 
 def test_a_kill_request_without_a_reason_is_one_too(folder: RunFolder) -> None:
-    folder.request_kill("")
-    assert folder.kill_reason() == ""
+    folder.request_kill(KillRequest(""))
+    assert folder.kill_request() == KillRequest("")
+
+
+@pytest.mark.parametrize("content", [b"", b'["torn', b"[1]", b"{}"])
+def test_a_kill_request_that_cannot_be_read_is_one_all_the_same(folder: RunFolder, content: bytes) -> None:
+    (folder.path / "kill").write_bytes(content)
+    assert folder.kill_request() == KillRequest("")

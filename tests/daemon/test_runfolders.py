@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from run_kit import an_order
 
+from hqclient.daemon.runs.kill_request import KillRequest
+from hqclient.daemon.runs.pauses import Pauses, note_pause, read_pauses
 from hqclient.daemon.runs.process_tree import ProcessId
 from hqclient.daemon.runs.runfolder import RunFolder, Standing
 from hqclient.daemon.runs.runfolders import RunFolders
@@ -21,7 +23,8 @@ def use_up(folder: RunFolder) -> None:
     (folder.path / "log").write_bytes(b"old output\n")
     folder.write_progress(0.75)
     os.close(lock)
-    folder.request_kill("old reason")
+    folder.request_kill(KillRequest("old reason"))
+    note_pause(folder)
 
 
 def test_a_removed_run_is_gone(folders: RunFolders) -> None:
@@ -44,7 +47,8 @@ def test_a_folder_that_is_used_again_shows_nothing_of_the_run_before(folders: Ru
     os.close(held)
     assert new.read_order() == order
     assert new.standing() is Standing.WAITING
-    assert (new.log_size(), new.progress(), new.kill_reason(), new.pids()) == (0, 0.0, None, None)
+    assert (new.log_size(), new.progress(), new.kill_request(), new.pids()) == (0, 0.0, None, None)
+    assert read_pauses(new) == Pauses()
     assert b"SECRET" not in (new.path / "order.json").read_bytes()
     assert list(Path(new.working_directory).iterdir()) == []
 

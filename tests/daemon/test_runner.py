@@ -13,9 +13,12 @@ import psutil
 import pytest
 from run_kit import an_order, has_line, is_gone, pid_said, run_to_end, runner_of, wait_until
 
+from hqclient.daemon.runs.kill_request import KillRequest
 from hqclient.daemon.runs.process_tree import carriers
 from hqclient.daemon.runs.runfolder import ExitRecord, RunFolder, Standing
 from hqclient.daemon.runs.runfolders import RunFolders
+
+pytestmark = pytest.mark.slow
 
 
 def killed_run(tmp_path: Path, command: str, *words: str, **fields: object) -> tuple[ExitRecord, list[int]]:
@@ -23,7 +26,7 @@ def killed_run(tmp_path: Path, command: str, *words: str, **fields: object) -> t
     folder = RunFolders(tmp_path / "runs").create(an_order(command, **fields))
     with runner_of(folder) as runner:
         pids = [pid_said(folder, word) for word in words]
-        folder.request_kill("cancelled by ann")
+        folder.request_kill(KillRequest("cancelled by ann"))
         assert runner.wait(30) == 0
     assert [pid for pid in pids if not is_gone(pid)] == []
     assert carriers(folder.run_id) == []
@@ -232,7 +235,7 @@ def test_t13_a_stopped_command_that_dies_of_sigterm_needs_no_sigkill(tmp_path: P
     with runner_of(folder) as runner:
         process = psutil.Process(pid_said(folder, "pid"))
         wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "the command stops itself")
-        folder.request_kill("enough")
+        folder.request_kill(KillRequest("enough"))
         assert runner.wait(30) == 0
     record = folder.exit_record()
     assert record is not None
@@ -250,7 +253,7 @@ def test_t13_a_child_without_environment_and_session_is_killed(tmp_path: Path) -
 
 def test_a_kill_that_comes_before_the_start_starts_nothing(tmp_path: Path) -> None:
     folder = RunFolders(tmp_path / "runs").create(an_order(f"touch {tmp_path}/started"))
-    folder.request_kill("too late")
+    folder.request_kill(KillRequest("too late"))
     with runner_of(folder) as runner:
         assert runner.wait(30) == 0
     record = folder.exit_record()

@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from agent_kit import FakeServer, until
 
 from hqclient.daemon.identity import Identity, IdentityFile
 from hqclient.daemon.link import ServerFault
-from hqclient.daemon.protocol import Answer, Registration
+from hqclient.daemon.protocol import Answer, Registration, UpgradeOrder
 from hqclient.daemon.session import Session
 
 URL = "http://farm:5000"
@@ -46,12 +47,22 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.server, self.source, self.said = FakeServer(), Silence(), list[str]()
+        self.offers: list[UpgradeOrder] = []
         self.file = IdentityFile(folder)
         self._folder = folder
 
     async def __aenter__(self) -> Stage:
         facts = {"hostname": "here", "name": "alpha"}
-        self.session = Session(self.server, self.source, self.file, URL, facts, self.said.append)
+        self.session = Session(
+            self.server,
+            self.source,
+            self.file,
+            URL,
+            facts,
+            self.said.append,
+            package_offered=self.offers.append,
+            beat_answered=lambda: None,
+        )
         self.task = asyncio.ensure_future(self.session.run())
         return self
 
@@ -160,5 +171,59 @@ def test_a_refused_beat_is_told_to_its_source(tmp_path: Path) -> None:
             stage.session.want_beat()
             await until(lambda: stage.source.refusals, "the source knows")
         assert len(stage.server.registrations) == 1, "that is no reason to register again"
+
+    asyncio.run(scene())
+
+
+def test_a_package_is_offered_at_the_first_registration_only(tmp_path: Path) -> None:
+    async def scene() -> None:
+        stage = Stage(tmp_path)
+        stage.server.package = {"version": "0" * 64, "path": "/client/x.zip"}
+        async with stage:
+            await until(lambda: stage.server.beats, "a beat")
+            stage.session.register_again()
+            await until(lambda: len(stage.server.registrations) == 2, "it registers again")
+            await until(lambda: stage.server.beats[-1]["sequence"] == 1, "it beats again")
+        assert stage.offers == [UpgradeOrder("0" * 64, "/client/x.zip")]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("package", ["text", {"version": 1, "path": "/x"}, {"version": "0" * 64}])
+def test_an_offer_that_cannot_be_read_is_none(tmp_path: Path, package: Any) -> None:
+    async def scene() -> None:
+        stage = Stage(tmp_path)
+        stage.server.package = package
+        async with stage:
+            await until(lambda: stage.server.beats, "a beat")
+        assert stage.offers == []
+
+    asyncio.run(scene())
+
+
+def test_it_leaves_with_a_beat_that_is_repeated_until_it_is_answered(tmp_path: Path) -> None:
+    async def scene() -> None:
+        stage = Stage(tmp_path)
+        async with stage:
+            await until(lambda: stage.server.beats, "a beat")
+            stage.server.lose_answers = 1
+            stage.session.leave()
+            await until(stage.task.done, "the session ends")
+        leaving = [beat.get("leaving") for beat in stage.server.beats]
+        assert leaving[-2:] == [True, True]
+        assert set(leaving[:-2]) == {None}
+
+    asyncio.run(scene())
+
+
+def test_a_server_that_does_not_know_the_leaving_client_any_more_has_heard_it(tmp_path: Path) -> None:
+    async def scene() -> None:
+        stage = Stage(tmp_path)
+        async with stage:
+            await until(lambda: stage.server.beats, "a beat")
+            stage.server.secret = "another"
+            stage.session.leave()
+            await until(stage.task.done, "the session ends")
+        assert len(stage.server.registrations) == 1
 
     asyncio.run(scene())

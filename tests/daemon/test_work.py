@@ -6,15 +6,13 @@ import secrets
 import pytest
 from agent_kit import a_record, a_start_order
 
+from hqclient.daemon.cpu_queue import QUEUE_PATIENCE_SECONDS
+from hqclient.daemon.held import KILL_MARGIN_SECONDS, STARTED_DELAY_SECONDS
 from hqclient.daemon.instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Send
 from hqclient.daemon.protocol import StartOrder
-from hqclient.daemon.work import (
-    KILL_MARGIN_SECONDS,
-    QUEUE_PATIENCE_SECONDS,
-    STARTED_DELAY_SECONDS,
-    Status,
-    Work,
-)
+from hqclient.daemon.runs.kill_request import KillRequest
+from hqclient.daemon.runs.pauses import Pauses
+from hqclient.daemon.work import Status, Work
 
 
 def kept(work: Work, order: StartOrder, now: float = 0.0) -> list[Instruction]:
@@ -174,7 +172,7 @@ def test_a_report_is_sent_only_once_it_is_written_down() -> None:
 def test_a_kill_order_ends_a_running_command() -> None:
     work = Work(1)
     order = running(work, killGrace=10.0)
-    assert work.kill_ordered(order.run, "cancelled", 1.0) == [Kill(order.run, "cancelled")]
+    assert work.kill_ordered(order.run, "cancelled", 1.0) == [Kill(order.run, KillRequest("cancelled"))]
     assert work.kill_ordered(order.run, "cancelled", 2.0) == [], "a repeated order changes nothing"
     assert work.due_at() <= 11.0 + KILL_MARGIN_SECONDS
 
@@ -287,13 +285,13 @@ def test_killing_all_ends_what_runs_and_refuses_what_waits() -> None:
     live, waits = running(work), a_start_order()
     kept(work, waits)
     kill, refusal = work.kill_all("the client stops", 0.1)
-    assert kill == Kill(live.run, "the client stops")
+    assert kill == Kill(live.run, KillRequest("the client stops"))
     assert sent([refusal])["run"] == waits.run
 
 
 def test_an_adopted_run_takes_its_cpus() -> None:
     work, adopted = Work(1), a_start_order()
-    work.found_folder(adopted, 100.0, 5.0)
+    assert work.found_folder(adopted, 100.0, Pauses(), 5.0) == []
     assert kept(work, a_start_order(), 5.0) == []
     (report,) = work.reports(5.0)
     assert (report["kind"], report["startedAgo"]) == ("started", 100.0)
@@ -332,6 +330,10 @@ EVENTS = {
     "not_launched": lambda work, order: work.not_launched(order.run, "full", 5.0),
     "started": lambda work, order: work.started(order.run, 5.0),
     "ended": lambda work, order: work.ended(order.run, a_record(), 5.0),
+    "pause_ordered": lambda work, order: work.pause_ordered(order.run, 5.0),
+    "resume_ordered": lambda work, order: work.resume_ordered(order.run, 5.0),
+    "paused": lambda work, order: work.paused(order.run, 5.0),
+    "resumed": lambda work, order: work.resumed(order.run, 5.0),
     "drain": lambda work, order: work.drain(5.0),
     "kill_all": lambda work, order: work.kill_all("stop", 5.0),
     "tick": lambda work, order: work.tick(5.0),

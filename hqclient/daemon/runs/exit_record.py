@@ -18,7 +18,8 @@ MAX_REASON_LENGTH = 1000
 class ExitRecord:
     """How a run ended. `exit_code` of a command ended by a signal is 128 + `signal`.
 
-    `killed`: it ended because of a kill order. `reason`: why it failed, "" when the command itself said so.
+    `killed`: it ended because the daemon asked for it. `reason`: why it failed, "" when the command itself said so.
+    `limit`: the limit it had reached when it was killed for that (`limits`), otherwise "".
     `log_hash`: SHA-256 of the file `log`, in hex. `max_memory_kb`: of the largest process of the tree.
     """
 
@@ -34,6 +35,7 @@ class ExitRecord:
     progress: float
     cpu_seconds: float
     max_memory_kb: int
+    limit: str = ""
 
     def encode(self, run_id: str) -> bytes:
         """The record of that run with its checksum, padded to the size that was preallocated."""

@@ -20,6 +20,7 @@ from ..host_os import Moment
 from . import process_tree
 from .command import CannotStart, Command, program_and_arguments
 from .ending import Action, Ending
+from .kill_request import KillRequest
 from .output import RunOutput
 from .process_tree import ProcessId
 from .runfolder import ExitRecord, Pids, RunFolder
@@ -88,7 +89,7 @@ class CommandRun:
             self._output.say(f"ERROR: Could not run command: {problem}")
             self._exit_code = problem.exit_code
             return self._record(started_at, f"could not run command: {problem}")
-        self._folder.write_pids(Pids(ProcessId.own(), ProcessId.of(self._pid)))
+        self._folder.write_pids(Pids(ProcessId.own(), ProcessId.of(self._pid), started_at))
         on_start()
         self._look_for_kill()  # one that came before anybody knew whom to signal
         try:
@@ -178,7 +179,7 @@ class CommandRun:
                 self._exit_code = os.waitstatus_to_exitcode(status)
 
     def _look_for_kill(self) -> None:
-        if self._folder.kill_reason() is not None:
+        if self._folder.kill_request() is not None:
             self._ending.request_kill()
 
     def _anything_left(self) -> bool:
@@ -215,22 +216,28 @@ class CommandRun:
     def _stuck_sentence(self) -> str:
         return f"processes {', '.join(map(str, self._stuck))} did not end on SIGKILL for a minute"
 
+    def _killed_for(self) -> KillRequest | None:
+        """What ended the command, None when it ended by itself."""
+        return self._folder.kill_request() if self._ending.killed else None
+
     def _reason(self) -> str:
         reasons = [self._stuck_sentence()] if self._stuck else []
-        if self._ending.killed:
-            reasons.insert(0, self._folder.kill_reason() or "killed")
+        if (kill := self._killed_for()) is not None:
+            reasons.insert(0, kill.reason or "killed")
         elif self._exit_code is not None and self._exit_code < 0:
             reasons.insert(0, f"ended by signal {-self._exit_code} ({signal.strsignal(-self._exit_code)})")
         return "; ".join(reasons)
 
     def _record(self, started_at: Moment, reason: str) -> ExitRecord:
         code = self._exit_code or 0
+        kill = self._killed_for()
         log = self._output.close()
         return ExitRecord(
             exit_code=code if code >= 0 else 128 - code,
             signal=max(0, -code),
             killed=self._ending.killed,
             reason=reason,
+            limit="" if kill is None else kill.limit,
             started_at=started_at,
             ended_at=Moment.now(),
             log_size=log.size,

@@ -93,6 +93,16 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
+def unburied(pid: int) -> list[psutil.Process]:
+    """The children of a process that have ended and that it has not waited for yet."""
+    try:
+        children = psutil.Process(pid).children()
+    except psutil.Error:
+        return []
+    living = _alive(children)
+    return [child for child in children if child not in living]
+
+
 def carriers(run_id: str) -> list[psutil.Process]:
     """The living processes that were started with the run's token in their environment, as far as we may
     read it."""
@@ -134,6 +144,13 @@ def _alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
 def union(*groups: Iterable[psutil.Process]) -> list[psutil.Process]:
     """Each process once."""
     return list({process.pid: process for group in groups for process in group}.values())
+
+
+def wake(processes: Iterable[psutil.Process]) -> None:
+    """Let each go on that is stopped (SIGCONT)."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error, OSError):
+            process.resume()
 
 
 def ask_to_end(processes: Iterable[psutil.Process]) -> None:

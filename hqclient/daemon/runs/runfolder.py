@@ -4,7 +4,8 @@ order.json   the start order, environment complete
 record       who runs the command, and the exit record; its runner keeps it locked for its whole life
 log          standard output and error of the command, append only
 progress     0.000000 .. 1.000000, rewritten in place
-kill         there when the run is to be ended; holds the reason
+kill         there when the run is to be ended; says why
+pauses       there once the run has been paused; says how long, and since when it is (`pauses`)
 cwd/         where the command runs; goes with the folder
 
 `record` has its room on the disk from the start, so that a full disk can lose neither half of it: 4 KB that say who has
@@ -26,7 +27,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import host_os
-from .exit_record import EXIT_RECORD_SIZE, MAX_REASON_LENGTH, ExitRecord
+from ..host_os import Moment
+from .exit_record import EXIT_RECORD_SIZE, ExitRecord
+from .kill_request import KillRequest
 from .process_tree import ProcessId
 
 __all__ = ["ExitRecord", "Pids", "RunFolder", "Standing"]
@@ -53,10 +56,11 @@ class Standing(Enum):
 
 
 class Pids(NamedTuple):
-    """The processes of a started run; `command` is None when it could not be started."""
+    """The processes of a started run, and when it started; `command` is None when it could not be started."""
 
     runner: ProcessId
     command: ProcessId | None
+    started_at: Moment
 
 
 class RunFolder:
@@ -71,6 +75,7 @@ class RunFolder:
         self.working_directory = inside + "cwd"
         self._order_path = inside + "order.json"
         self._record_path = inside + "record"
+        self.pauses_path = inside + "pauses"
         self._kill_path = inside + "kill"
         self._progress_path = inside + "progress"
 
@@ -101,7 +106,8 @@ class RunFolder:
                     return False
                 os.lseek(descriptor, 0, os.SEEK_SET)
                 os.write(descriptor, bytes(_RECORD_SIZE))
-            Path(self._kill_path).unlink(missing_ok=True)
+            for path in (self._kill_path, self.pauses_path):
+                Path(path).unlink(missing_ok=True)
             names = {path.name for path in self.path.iterdir()}
             for path in (self.log_path, self._progress_path):
                 if Path(path).name in names and Path(path).stat().st_size:
@@ -153,7 +159,7 @@ class RunFolder:
             if self._read_claim():
                 os.close(descriptor)
                 return None
-            self.write_pids(Pids(runner, None))
+            self.write_pids(Pids(runner, None, Moment.now()))
         except OSError:
             os.close(descriptor)
             raise
@@ -173,13 +179,15 @@ class RunFolder:
 
     def write_pids(self, pids: Pids) -> None:
         """For the runner: say who runs the command."""
-        self._write_claim([None if process is None else [process.pid, process.start] for process in pids])
+        processes = (pids.runner, pids.command)
+        claim = [None if process is None else [process.pid, process.start] for process in processes]
+        self._write_claim([*claim, list(pids.started_at)])
 
     def pids(self) -> Pids | None:
         """Who runs the command, None before that is known."""
         try:
-            runner, command = self._read_claim()
-            return Pids(ProcessId(*runner), None if command is None else ProcessId(*command))
+            runner, command, started_at = self._read_claim()
+            return Pids(ProcessId(*runner), None if command is None else ProcessId(*command), Moment(*started_at))
         except (ValueError, TypeError):
             return None
 
@@ -214,7 +222,7 @@ class RunFolder:
         except FileNotFoundError:
             return b""
 
-    def request_kill(self, reason: str) -> None:
+    def request_kill(self, request: KillRequest) -> None:
         """Have the runner end the whole tree. The request outlives the daemon; asking again changes nothing.
 
         The signal says only "look": a runner that serves another run by now looks into that run's folder.
@@ -224,16 +232,16 @@ class RunFolder:
         with _opened(self._kill_path, os.O_CREAT | os.O_WRONLY) as descriptor:
             if os.fstat(descriptor).st_size == 0:
                 with contextlib.suppress(OSError):
-                    os.write(descriptor, reason[:MAX_REASON_LENGTH].encode("utf-8", "replace"))
+                    os.write(descriptor, request.encode())
         pids = self.pids()
         if pids is not None and self.is_alive() and not host_os.WINDOWS:
             pids.runner.send(signal.SIGTERM)
 
-    def kill_reason(self) -> str | None:
+    def kill_request(self) -> KillRequest | None:
         """Why the run is to be ended, None when it is not."""
         try:
             with _opened(self._kill_path, os.O_RDONLY) as descriptor:
-                return os.read(descriptor, EXIT_RECORD_SIZE).decode("utf-8", "replace")
+                return KillRequest.decode(os.read(descriptor, os.fstat(descriptor).st_size))
         except FileNotFoundError:
             return None
 

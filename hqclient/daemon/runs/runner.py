@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..host_os import Moment
 from .command import Command
+from .kill_request import KillRequest
 from .process_tree import ProcessId, kill_run_tree
 from .runfolder import ExitRecord, RunFolder
 
@@ -25,6 +26,7 @@ else:
 __all__ = ["prepare_process", "run"]
 
 _FARM_FAILED = 126
+_SIGTERM = 15
 
 
 def run(path: Path, wake: int, on_start: Callable[[], None] = lambda: None) -> bool:
@@ -40,30 +42,31 @@ def run(path: Path, wake: int, on_start: Callable[[], None] = lambda: None) -> b
         return False
     started_at = Moment.now()
     try:
-        kill_reason = folder.kill_reason()
-        if kill_reason is None:
+        kill = folder.kill_request()
+        if kill is None:
             command = Command.of_order(folder.read_order() or {})
             record = CommandRun(folder, command, wake).execute(on_start)
         else:
-            record = _record_without_command(folder, started_at, kill_reason, killed=True)
+            record = _record_without_command(folder, started_at, kill.reason, kill)
         folder.write_exit_record(record)
     except Exception as problem:  # without a record the run would count as lost, and nobody would know why
         kill_run_tree(folder.run_id)
         reason = f"the runner failed: {type(problem).__name__}: {problem}"
-        folder.write_exit_record(_record_without_command(folder, started_at, reason, killed=False))
+        folder.write_exit_record(_record_without_command(folder, started_at, reason, None))
         raise
     finally:
         os.close(lock)
     return True
 
 
-def _record_without_command(folder: RunFolder, started_at: Moment, reason: str, *, killed: bool) -> ExitRecord:
+def _record_without_command(folder: RunFolder, started_at: Moment, reason: str, kill: KillRequest | None) -> ExitRecord:
     log = folder.read_log(0, folder.log_size())
     return ExitRecord(
-        exit_code=128 + 15 if killed else _FARM_FAILED,
-        signal=15 if killed else 0,
-        killed=killed,
+        exit_code=_FARM_FAILED if kill is None else 128 + _SIGTERM,
+        signal=0 if kill is None else _SIGTERM,
+        killed=kill is not None,
         reason=reason,
+        limit="" if kill is None else kill.limit,
         started_at=started_at,
         ended_at=Moment.now(),
         log_size=len(log),

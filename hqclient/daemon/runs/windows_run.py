@@ -57,7 +57,7 @@ class CommandRun:
             on_start()
             self._output.say(f"ERROR: Could not run command: {problem}")
             return self._record(started_at, problem.exit_code, f"could not run command: {problem}")
-        self._folder.write_pids(Pids(ProcessId.own(), ProcessId.of(process.pid)))
+        self._folder.write_pids(Pids(ProcessId.own(), ProcessId.of(process.pid), started_at))
         on_start()
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         reader.start()
@@ -67,8 +67,9 @@ class CommandRun:
         with self._output_lock:
             if self._left_behind:
                 self._output.say(f"[hqclient: the command left {self._left_behind} processes behind; ended]")
-            reason = self._folder.kill_reason() or "killed" if self._ending.killed else ""
-            return self._record(started_at, _signed(process.returncode), reason)
+            kill = self._folder.kill_request() if self._ending.killed else None
+            reason, limit = ("", "") if kill is None else (kill.reason or "killed", kill.limit)
+            return self._record(started_at, _signed(process.returncode), reason, limit)
 
     def _start(self) -> subprocess.Popen[bytes]:
         program, *arguments = program_and_arguments(self._command)
@@ -104,7 +105,7 @@ class CommandRun:
             ended = process.returncode is not None
             members = self._members()
             self._measure(members)
-            if self._folder.kill_reason() is not None:
+            if self._folder.kill_request() is not None:
                 self._ending.request_kill()
             with self._output_lock:
                 self._output.scan()
@@ -114,7 +115,7 @@ class CommandRun:
             if action is Action.ASK:
                 if not self._ending.killed:
                     self._left_behind = len(members)
-                self._ask_to_end(process)
+                self._ask_to_end(process, members)
             elif action is Action.STRIKE:
                 process_tree.strike(members)
 
@@ -138,19 +139,24 @@ class CommandRun:
                 self._max_memory_kb = max(self._max_memory_kb, process.memory_info().rss // 1024)
         self._cpu_seconds = max(self._cpu_seconds, cpu_seconds)
 
-    def _ask_to_end(self, process: subprocess.Popen[bytes]) -> None:
-        """Ctrl-Break to the command's group: TerminateProcess would leave it no time to clean up."""
+    def _ask_to_end(self, process: subprocess.Popen[bytes], members: list[psutil.Process]) -> None:
+        """Ctrl-Break to the command's group: TerminateProcess would leave it no time to clean up.
+
+        Those that are paused go on, or they would not hear it.
+        """
         if sys.platform == "win32":
             with contextlib.suppress(OSError):
                 process.send_signal(signal.CTRL_BREAK_EVENT)
+        process_tree.wake(members)
 
-    def _record(self, started_at: Moment, exit_code: int, reason: str) -> ExitRecord:
+    def _record(self, started_at: Moment, exit_code: int, reason: str, limit: str = "") -> ExitRecord:
         log = self._output.close()
         return ExitRecord(
             exit_code=exit_code,
             signal=0,
             killed=self._ending.killed,
             reason=reason,
+            limit=limit,
             started_at=started_at,
             ended_at=Moment.now(),
             log_size=log.size,
