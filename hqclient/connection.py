@@ -94,6 +94,15 @@ def find_address(url: str | None = None, environ: Mapping[str, str] = os.environ
     return Address.parse(next((text for text in given if text is not None and text.strip()), DEFAULT_URL))
 
 
+class Caller(Protocol):
+    """What reaches a server: a `Connection`, or the `Farm` around it."""
+
+    @property
+    def url(self) -> str: ...
+
+    def call(self, name: str, *args: object) -> Any: ...
+
+
 class Transport(Protocol):
     """What carries a request there and the values of its answer back: an `xmlrpc.client.Transport`."""
 
@@ -164,6 +173,11 @@ class Connection:
         self.timeout_seconds = timeout_seconds
         self._transport = transport or HttpTransport(self.address, timeout_seconds)
         self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """The server's address, without credentials."""
+        return self.address.shown
 
     def call(self, name: str, *args: object) -> Any:
         """What the server's method `name` answers: times are naive UTC `datetime`s, base64 is `bytes`.

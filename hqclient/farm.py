@@ -6,22 +6,25 @@
     job = farm.submit({"name": "Hello", "command": "echo hello"})
     print(job.wait(), job.output())
 
-`Farm` and `Job` hold only friendly verbs. Every method of the server is there as `farm.call(name, ...)`, and
+`Farm`, `Job` and `Client` hold only friendly verbs. Every method of the server is there as `farm.call(name, ...)`, and
 `hqserver/rpc/API.md` describes them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from hqserver.domain.errors import near_match
 from hqserver.domain.status import FINISHED_JOB, WAITING, JobStatus
 
+from .client import Client
 from .connection import DEFAULT_TIMEOUT_SECONDS, Connection
 from .errors import AnswerLost, BadParameters
-from .follow import LONGEST_PAUSE_SECONDS, OutputFollower, Pauses, watch
+from .job import Job
 from .submission import Specification, submission_text
+
+__all__ = ["Client", "Farm", "Job"]
 
 JOBS_A_CALL = 1000
 """How many jobs one `getJobs` asks for. More is allowed, and makes one slow answer of many quick ones."""
@@ -159,6 +162,22 @@ class Farm:
         """Attributes of every registered client (None = all of them), a dictionary each: CONTRACT 1.3."""
         return list(self.call("getClients", None, None if attribs is None else list(attribs)))
 
+    def client(self, name: str) -> Client:
+        """The client called `hostname`, or `hostname:name`. Nothing is asked yet, as with `job`."""
+        return Client(self, name)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The groups of clients: `id`, `name`, and `clients`, the ids of those in it."""
+        return list(self.call("getClientGroups"))
+
+    def resources(self) -> list[dict[str, Any]]:
+        """What the farm has a counted amount of: `name`, `total` (-1 = not counted), `inUse`, `perMachine`, ..."""
+        return list(self.call("getResources"))
+
+    def network_folders(self) -> list[dict[str, Any]]:
+        """The folders that every client sees: `name`, `host`, `linux`, `windows`, `macos`, `main`."""
+        return list(self.call("getNetworkFolders"))
+
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         self.connection.close()
@@ -171,105 +190,6 @@ class Farm:
 
     def __repr__(self) -> str:
         return f"Farm({self.url!r})"
-
-
-class Job:
-    """One job of a farm.
-
-    `job["name"]` is an attribute of CONTRACT 1.3 as it was last read; it is read when it is first used, and
-    `refresh` reads again. `status`, `progress` and `finished` ask the server each time they are used.
-    """
-
-    def __init__(self, farm: Farm, job_id: int, attributes: Mapping[str, Any] | None = None) -> None:
-        self.farm = farm
-        self.id = job_id
-        self._attributes = dict(attributes or {})
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._attributes:
-            self.refresh(name)
-        return self._attributes[name]
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """Everything that has been read so far; everything there is, if nothing has."""
-        if not self._attributes:
-            self.refresh()
-        return dict(self._attributes)
-
-    def refresh(self, *names: str) -> dict[str, Any]:
-        """Read these attributes again (all of them where none is named) and give them.
-
-        Raises `NotFound` for a job that does not exist, `BadParameters` for an attribute that does not.
-        """
-        read = dict(self.farm.call("getJob", self.id, list(names) or None))
-        self._attributes.update(read)
-        return read
-
-    @property
-    def name(self) -> str:
-        """The name it was submitted with."""
-        return str(self["name"])
-
-    @property
-    def status(self) -> str:
-        """Its status now, one of `hqserver.domain.status.JobStatus`."""
-        return str(self.refresh("status")["status"])
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has ended: succeeded, failed, cancelled or abandoned."""
-        return self.status in FINISHED_JOB
-
-    @property
-    def progress(self) -> float:
-        """How far it and its descendants are now, 0.0 to 1.0 (`overallProgress`)."""
-        return float(self.refresh("overallProgress")["overallProgress"])
-
-    @property
-    def children(self) -> list[Job]:
-        """The jobs that must end before it, as they are now."""
-        return [Job(self.farm, job_id) for job_id in self.refresh("children")["children"]]
-
-    @property
-    def parents(self) -> list[Job]:
-        """The jobs that wait for it, as they are now."""
-        return [Job(self.farm, job_id) for job_id in self.refresh("parents")["parents"]]
-
-    def output(self, max_last_chars: int | None = None) -> str:
-        """What its command has written so far, or only the last `max_last_chars` characters of it."""
-        return str(self.farm.call("getJobOutput", self.id, max_last_chars))
-
-    def follow(self) -> Iterator[str]:
-        """Its output from the start, piece by piece as it comes, until it has ended."""
-        return iter(OutputFollower(self.farm, self.id))
-
-    def wait(self, timeout_seconds: float | None = None, poll_seconds: float = LONGEST_PAUSE_SECONDS) -> str:
-        """Wait until it has ended and give its final status.
-
-        The server is asked every `poll_seconds` at the latest. Raises `WaitTimedOut` after `timeout_seconds`.
-        """
-        jobs: list[dict[str, Any]] = []
-        for jobs in watch(self.farm, [self.id], timeout_seconds=timeout_seconds, pauses=Pauses(poll_seconds)):
-            self._attributes.update(jobs[0])
-        return str(jobs[0]["status"])
-
-    def cancel(self) -> None:
-        """End it, and the jobs below it that nobody else needs. Returns at once; `wait` waits for it."""
-        self.farm.call("cancelJobs", [self.id])
-
-    def note(self, text: str) -> None:
-        """Add a note to its thread. Blank text is not stored."""
-        self.farm.call("addNote", text, None, self.id, None)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Job) and (self.id, self.farm.url) == (other.id, other.farm.url)
-
-    def __hash__(self) -> int:
-        return hash((self.id, self.farm.url))
-
-    def __repr__(self) -> str:
-        return f"Job({self.id})"
 
 
 _ALL = {str(status) for status in JobStatus}

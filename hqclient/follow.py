@@ -1,5 +1,6 @@
 """Watching jobs until they end: their statuses, and their output as it comes.
 
+A paused job has not ended: whoever watches it goes on until it was resumed and has ended, or was cancelled.
 Both ask the server again and again, quickly at first and then about once a second. They outlive a server that
 is away for a while, because the jobs do.
 """
@@ -8,22 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from hqserver.domain.status import FINISHED_JOB
 
+from .connection import Caller
 from .errors import Busy, FarmUnreachable, NotFound, WaitTimedOut
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
 """How long a server may be away before watching it is given up."""
-
-
-class Caller(Protocol):
-    """What watching needs of a farm: its calls."""
-
-    def call(self, name: str, *args: object) -> Any: ...
 
 
 class Pauses:

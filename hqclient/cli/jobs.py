@@ -1,4 +1,4 @@
-"""`hq list`, `wait`, `output`, `cancel` and `note`: what is asked about jobs, and of them."""
+"""`hq list`, `wait` and `output`: what is asked about jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from hqclient.errors import NotFound
 from hqclient.farm import Farm
 from hqclient.follow import watch
 from hqserver.domain.errors import near_match
@@ -94,11 +93,20 @@ def wait_for_jobs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
 def wait(
     farm: Farm, job_ids: Sequence[int], screen: Screen, timeout_seconds: float | None = None
 ) -> list[dict[str, Any]]:
-    """The jobs' last attributes once all have ended; meanwhile a person sees how far they are."""
+    """The jobs' last attributes once all have ended; meanwhile a person sees how far they are.
+
+    A paused job has not ended, and nothing ends it but people: it is told once, whenever it is found paused.
+    """
     jobs: list[dict[str, Any]] = []
-    attribs = ("id", "name", "status", "overallProgress", "startTime", "endTime")
+    paused: set[int] = set()
+    attribs = ("id", "name", "status", "uiStatus", "overallProgress", "startTime", "endTime")
     try:
         for jobs in watch(farm, job_ids, attribs, timeout_seconds=timeout_seconds):
+            now_paused = {job["id"] for job in jobs if job.get("uiStatus") == JobStatus.PAUSED}
+            for job_id in sorted(now_paused - paused):
+                screen.passing("")
+                screen.note(f"job {job_id} is paused; to let it go on: hq resume {job_id}")
+            paused = now_paused
             done = sum(job["status"] in FINISHED_JOB for job in jobs)
             fraction = sum(float(job.get("overallProgress") or 0.0) for job in jobs) / len(jobs)
             screen.passing(f"{screen.bar(fraction, 20)}  {done} of {count(len(jobs), 'job')} ended")
@@ -138,39 +146,4 @@ def show_output(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
         raise BadUsage("--follow starts at the beginning; it has no --tail")
     for piece in job.follow():
         screen.raw(piece)
-    return Exit.OK
-
-
-def cancel_jobs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
-    """`hq cancel`. What the server ignores silently, unknown and ended jobs, is told here."""
-    before = {job["id"]: job["status"] for job in farm.read_jobs(args.job, ["id", "status"])}
-    known = [job_id for job_id in dict.fromkeys(args.job) if job_id in before]
-    answer = farm.call("cancelJobs", known) if known else True
-    if screen.as_json:
-        screen.json(answer)
-    else:
-        for job in farm.read_jobs(known, ["id", "name", "status", "waitingFor"]):
-            if before[job["id"]] in FINISHED_JOB:
-                said = f"had ended: {job['status']}"
-            elif job["status"] in FINISHED_JOB:
-                said = str(job["status"])
-            else:
-                said = job.get("waitingFor") or "ending"
-            screen.line(f"{job['id']}  {harmless(said)}  {harmless(job.get('name', ''))}".rstrip())
-    missing = [str(job_id) for job_id in dict.fromkeys(args.job) if job_id not in before]
-    if missing:
-        raise NotFound(404, f"no job {', '.join(missing)}")
-    return Exit.OK
-
-
-def add_note(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
-    """`hq note`."""
-    text = " ".join(args.text)
-    if not text.strip():
-        raise BadUsage("a note needs a text")
-    # addNote answers True for a job that does not exist, and would start a thread that belongs to nothing.
-    farm.job(args.job).refresh("status")
-    answer = farm.call("addNote", text, None, args.job, None)
-    if screen.as_json:
-        screen.json(answer)
     return Exit.OK

@@ -1,4 +1,4 @@
-"""`hq call`, `methods` and `version`: the server itself. What its methods are, it is asked."""
+"""`hq call`, `methods`, `errors`, `config` and `version`: the server itself. What its methods are, it is asked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from hqclient.farm import Farm
 from hqserver.domain.errors import near_match
 from hqserver.domain.version import VERSION
 
+from .client_control import named
 from .exits import BadUsage, Exit
 from .screen import Screen, columns_of, harmless
+from .tables import Cell, Column, table_lines
+from .words import local_time
+
+_ERROR_COLUMNS = (Column("TIME"), Column("SOURCE", rank=1), Column("", flexible=True))
 
 
 def call_method(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
@@ -84,6 +89,39 @@ def _in_columns(words: list[str], width: int | None) -> list[str]:
     down = -(-len(words) // across)
     rows = [words[row::down] for row in range(down)]
     return ["".join(f"{word:{cell}}" for word in row).rstrip() for row in rows]
+
+
+def show_errors(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
+    """`hq errors`: newest first, those of the server or of one client."""
+    if args.client is None:
+        answer = farm.call("getServerErrors")
+    else:
+        answer = farm.call("getClientErrors", named(farm, [args.client])[0]["id"])
+    if screen.as_json:
+        screen.json(answer)
+        return Exit.OK
+    errors = answer.get("errors", [])
+    if not errors:
+        screen.note("no errors")
+        return Exit.OK
+    rows = [[Cell(local_time(each["time"]), "faint"), Cell(each["source"]), Cell(each["message"])] for each in errors]
+    for line in table_lines(screen, _ERROR_COLUMNS, rows):
+        screen.line(line)
+    if answer["total"] > len(errors):
+        screen.note(f"of {answer['total']} errors these are the newest")
+    return Exit.OK
+
+
+def show_config(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
+    """`hq config`. A key that the file does not have is exit code 3."""
+    value = farm.call("getConfig", args.key)
+    if value is None:
+        raise NotFound(404, f"the server's configuration file says nothing for {args.key!r}")
+    if screen.as_json:
+        screen.json(value)
+    else:
+        screen.line(harmless(value))
+    return Exit.OK
 
 
 def show_version(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:

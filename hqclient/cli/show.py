@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from hqclient.farm import Farm
 
+from .conditions import spoken
 from .exits import Exit
-from .screen import Screen, harmless, shortened
-from .tables import Cell, Column, table_lines
-from .words import ago, between, duration, local_time, percent, tasks
-
-MOST_TREE_LINES = 200
-"""Jobs of the tree that are shown. A page of them is read by nobody; `hq list --children` has all."""
-
-_LABEL_COLUMNS = 14
-_INDENT_COLUMNS = 2
-_TREE_ATTRIBS = ("id", "name", "status", "overallProgress", "children")
+from .layout import note_lines, print_facts, print_section, section_table
+from .screen import Screen, harmless
+from .tables import Cell, Column
+from .tree import tree_lines
+from .words import ago, between, duration, local_time, tasks
 
 
 def show_job(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
@@ -32,35 +26,18 @@ def show_job(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     now = farm.call("getServerTime")
     name = screen.paint(harmless(job.get("name", "")), "heading")
     screen.line(f"Job {job['id']}  {name}  {screen.paint(job['status'], job['status'])}")
-    for label, text in _facts(screen, job, now):
-        for number, part in enumerate(_lines(text)):
-            shown_label = f"{label if number == 0 else '':{_LABEL_COLUMNS}}"
-            screen.line(f"  {screen.paint(shown_label, 'faint')}{part}")
-    _section(screen, "Children", _tree_lines(farm, screen, job) if job.get("children") else [])
-    _section(screen, "History", _history_lines(screen, job.get("logs") or []))
-    _section(screen, "Notes", _note_lines(farm, job))
+    print_facts(screen, _facts(screen, job, now))
+    print_section(screen, "Children", tree_lines(farm, screen, job) if job.get("children") else [])
+    print_section(screen, "History", _history_lines(screen, job.get("logs") or []))
+    print_section(screen, "Notes", note_lines(farm, job.get("threadId")))
     return Exit.OK
 
 
-def _lines(text: str) -> list[str]:
-    """Text of several lines, each harmless and its tabs spelt out."""
-    return [harmless(line) for line in text.expandtabs().splitlines()]
-
-
-def _section(screen: Screen, heading: str, lines: list[str]) -> None:
-    if lines:
-        screen.line()
-        screen.line(screen.paint(heading, "heading"))
-        for line in lines:
-            screen.line((" " * _INDENT_COLUMNS + line).rstrip())
-
-
-def _facts(screen: Screen, job: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
-    """Labels and texts, without those that say nothing."""
+def _facts(screen: Screen, job: dict[str, Any], now: datetime) -> dict[str, Any]:
     start, end = job.get("startTime"), job.get("endTime")
     took = between(start, end or now)
     eta = job.get("ETA", -1)
-    facts = {
+    return {
         "status": job.get("uiStatus") or job["status"],
         "outcome": job.get("outcome"),
         "waiting for": job.get("waitingFor"),
@@ -70,29 +47,32 @@ def _facts(screen: Screen, job: dict[str, Any], now: datetime) -> Iterator[tuple
         "time left": duration(eta) if eta is not None and eta >= 0 and not end else "",
         "description": job.get("description"),
         "command": _command(job.get("command")),
+        **{hook: _command(command) for hook, command in (job.get("hooks") or {}).items()},
         "shell": job.get("shell"),
         "environment": _pairs(job.get("environment")),
         "properties": _pairs(job.get("properties")),
         "submitted by": job.get("submittedBy"),
         "priority": job.get("priority"),
         "CPUs": "all" if job.get("cpus") == 0 else job.get("cpus"),
+        "hosts": _hosts(job.get("hosts")),
+        "only where": "\n".join(map(spoken, job.get("conditions") or ())),
         "tries left": job.get("triesLeft") or "",
+        "longest time": duration(job["maxTime"]) if job.get("maxTime") else "",
         "tags": ", ".join(map(str, job.get("tags") or ())),
         "resources": ", ".join(f"{name} {amount}" for name, amount in (job.get("resources") or {}).items()),
         "parents": ", ".join(map(str, job.get("parents") or ())),
         "root": job.get("root") if job.get("root") != job["id"] else "",
         "clients": _client_names(job.get("clients")),
         "on hold": _client_names(job.get("clientsOnHold")),
+        "blocked": _client_names(job.get("blockedClients")),
         "unconfirmed": _client_names(job.get("unconfirmed")),
+        "mail": _mail(job.get("emailTo"), job.get("emailReasons")),
         "queued": ago(job.get("queueTime"), now),
         "started": ago(start, now),
         "ended": ago(end, now),
         "took" if end else "for": took,
         "uuid": job.get("uuid"),
     }
-    for label, value in facts.items():
-        if value is not None and str(value).strip():
-            yield label, str(value)
 
 
 def _command(command: Any) -> str:
@@ -113,69 +93,22 @@ def _client_names(clients: Any) -> str:
     return ", ".join(names)
 
 
-@dataclass(frozen=True, slots=True)
-class _Branch:
-    """A place in the tree: a job and the strokes that lead to it."""
-
-    job_id: int
-    indent: str
-    last: bool
-
-
-def _tree_lines(farm: Farm, screen: Screen, job: dict[str, Any]) -> list[str]:
-    """The descendants as a tree. A job with several parents is spelt out below the first of them."""
-    known = _descendants(farm, job)
-    stem, fork, corner = ("│  ", "├─ ", "└─ ") if screen.unicode else ("|  ", "|- ", "`- ")
-    lines: list[str] = []
-    seen = {job["id"]}
-    stack = _branches(job["children"], "")
-    while stack:
-        if len(lines) == MOST_TREE_LINES:
-            lines.append("... (hq list --children shows every job)")
-            break
-        branch = stack.pop()
-        strokes = branch.indent + (corner if branch.last else fork)
-        child = known.get(branch.job_id)
-        if child is None:
-            lines.append(f"{strokes}{branch.job_id}")
-            continue
-        lines.append(strokes + _tree_line(screen, child, again=branch.job_id in seen))
-        if branch.job_id not in seen:
-            seen.add(branch.job_id)
-            stack += _branches(child["children"], branch.indent + ("   " if branch.last else stem))
-    return lines
+def _hosts(hosts: Any) -> str:
+    """`2`, `2 to 4`; "" for the usual one."""
+    low, high = (hosts or {}).get("min", 1), (hosts or {}).get("max", 1)
+    if high == 1:
+        return ""
+    return str(low) if low == high else f"{low} to {high}"
 
 
-def _branches(children: list[int], indent: str) -> list[_Branch]:
-    """The branches of these children, the first one last, as a stack wants them."""
-    return [_Branch(child, indent, child == children[-1]) for child in reversed(children)]
-
-
-def _tree_line(screen: Screen, child: dict[str, Any], *, again: bool) -> str:
-    status = screen.paint(child["status"], child["status"])
-    name = shortened(harmless(child.get("name", "")), 60, screen.ellipsis)
-    if again:
-        return f"{child['id']} {name} (above)"
-    progress = child.get("overallProgress") or 0.0
-    return f"{child['id']} {name}  {status}" + (f" {percent(progress)}%" if 0 < progress < 1 else "")
-
-
-def _descendants(farm: Farm, job: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    """Descendants by id, read a generation a call, as many as can be shown."""
-    known: dict[int, dict[str, Any]] = {}
-    wanted = list(job["children"])
-    while wanted and len(known) < MOST_TREE_LINES:
-        generation = farm.read_jobs(wanted[: MOST_TREE_LINES - len(known)], _TREE_ATTRIBS)
-        known |= {child["id"]: child for child in generation}
-        below = (grandchild for child in generation for grandchild in child["children"])
-        wanted = [each for each in dict.fromkeys(below) if each not in known]
-    return known
+def _mail(recipients: Any, reasons: Any) -> str:
+    """`ada@example.org on failed, succeeded`."""
+    to, on = (each if isinstance(each, str) else ", ".join(each or ()) for each in (recipients, reasons))
+    return f"{to} on {on}" if to and on else ""
 
 
 def _history_lines(screen: Screen, logs: list[dict[str, Any]]) -> list[str]:
-    if not logs:
-        return []
-    columns = [Column("TIME"), Column("STATUS"), Column("CLIENT", rank=1), Column("", flexible=True)]
+    columns = (Column("TIME"), Column("STATUS"), Column("CLIENT", rank=1), Column("", flexible=True))
     rows = [
         [
             Cell(local_time(entry.get("time")), "faint"),
@@ -185,17 +118,4 @@ def _history_lines(screen: Screen, logs: list[dict[str, Any]]) -> list[str]:
         ]
         for entry in logs
     ]
-    inside = None if screen.width is None else screen.width - _INDENT_COLUMNS
-    return table_lines(replace(screen, width=inside), columns, rows)
-
-
-def _note_lines(farm: Farm, job: dict[str, Any]) -> list[str]:
-    if job.get("threadId") is None:
-        return []
-    lines: list[str] = []
-    for thread in farm.call("getNoteThreads", [job["threadId"]]):
-        for note in thread.get("notes", ()):
-            first, *rest = _lines(str(note.get("text", ""))) or [""]
-            lines.append(f"{local_time(note.get('date'))}  {first}")
-            lines += [" " * 21 + line for line in rest]
-    return lines
+    return section_table(screen, columns, rows)

@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hqclient.farm import Farm, Job
+from hqserver.domain.mail import as_reasons, as_recipients
+from hqserver.domain.status import FINISHED_JOB
+from hqserver.domain.values import Wrong
 
+from .conditions import condition, hosts, resources
 from .exits import BadUsage, Exit
 from .jobs import outcome, status_lines, wait
 from .screen import Screen, shortened
@@ -92,12 +96,49 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "description": args.description,
         "shell": args.shell,
         "priority": args.priority,
-        "cpus": args.cpus,
         "triesLeft": args.tries,
+        "maxTime": args.max_time,
         "submittedBy": args.user,
         "environment": _environment(args.env) if args.env else None,
+        **_requirements(args),
+        "onSuccess": args.on_success,
+        "onError": args.on_error,
+        "onCancel": args.on_cancel,
+        "onChildError": args.on_child_error,
+        "cleanup": args.cleanup,
+        **_mail(args),
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _requirements(args: argparse.Namespace) -> dict[str, Any]:
+    """What the job asks of the clients that run it."""
+    low, high = hosts(args.hosts) if args.hosts is not None else (None, None)
+    return {
+        "cpus": args.cpus,
+        "host": ",".join(args.host) if args.host else None,
+        "hostgroup": ",".join(args.group) if args.group else None,
+        "conditions": [condition(each) for each in args.condition] if args.condition else None,
+        "tags": args.tag,
+        "resources": resources(args.resource) if args.resource else None,
+        "minHosts": low,
+        "maxHosts": high,
+    }
+
+
+def _mail(args: argparse.Namespace) -> dict[str, Any]:
+    """Who is sent mail, and when: without --mail-on when the job has ended."""
+    to, on = ",".join(args.mail_to or ()), ",".join(args.mail_on or ())
+    if on and not to and not args.spec:
+        raise BadUsage("--mail-on says when mail is sent; --mail-to says where")
+    if to and not on:
+        on = ",".join(FINISHED_JOB)
+    try:
+        as_reasons(on)
+        as_recipients(to)
+    except Wrong as problem:
+        raise BadUsage(f"mail {problem}") from None
+    return {"emailTo": to or None, "emailReasons": on or None}
 
 
 def _environment(pairs: list[str]) -> dict[str, str]:

@@ -37,6 +37,14 @@ def ago(utc: datetime | None, now: datetime) -> str:
     return f"{local_time(utc)} ({between(utc, now)} ago)" if utc else ""
 
 
+def utc_offset(minutes: int) -> str:
+    """How far a clock is ahead of UTC: `UTC`, `UTC+02:00`, `UTC-03:30`."""
+    if not minutes:
+        return "UTC"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'+' if minutes > 0 else '-'}{hours:02}:{rest:02}"
+
+
 def memory(kilobytes: Any) -> str:
     """A size HQueue counts in kilobytes: `15.6 GB`; "" where it is not known."""
     if not isinstance(kilobytes, int | float) or kilobytes <= 0:

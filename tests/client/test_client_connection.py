@@ -120,7 +120,7 @@ def test_a_method_name_cannot_smuggle_xml() -> None:
 def test_carriage_returns_reach_the_server() -> None:
     toy = ToyFarm()
     connection, _ = toy_connection(toy)
-    connection.call("addNote", "one\r\ntwo & <three>", None, 1, None)
+    connection.call("addNote", "one\r\ntwo & <three>", None, None, None)
     assert toy.notes[0][0] == "one\r\ntwo & <three>"
 
 

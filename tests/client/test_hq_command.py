@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from toy_farm import NOW
 
 from hqclient.cli.arguments import build_parser
 from hqclient.cli.exits import MEANINGS, Exit
+from hqclient.cli.parsing import Parser
 
 
 @pytest.fixture
@@ -39,20 +41,23 @@ def _client(client_id: int, **attributes: Any) -> dict[str, Any]:
 
 
 def test_clients_are_a_table(hq: Hq) -> None:
+    hq.toy.groups = [{"id": 5, "name": "GPU"}, {"id": 6, "name": "slow nodes"}]
     hq.toy.clients = [
-        _client(1),
-        _client(2, runningJobs=list(range(10, 18))),
-        _client(3, disabled=True),
-        _client(4, available=False, lastHeartbeat=None, memory=0),
+        _client(1, groups=[6, 5]),
+        _client(2, runningJobs=list(range(10, 18)), needsUpgrade=True, wanted="upgrade"),
+        _client(3, disabled=True, unavailableBecause="is disabled"),
+        _client(4, available=False, lastHeartbeat=None, memory=0, unavailableBecause="has been silent for 70 s"),
     ]
     said = hq("clients")
     assert said.code == Exit.OK
-    assert said.out.splitlines() == [
-        "ID  CLIENT  STATUS       CPUS  LOAD   MEMORY  PLATFORM        HEARD  JOBS",
-        " 1  node1   free            8   1.2  16.0 GB  linux-x86_64  4 s ago",
-        " 2  node2   running         8   1.2  16.0 GB  linux-x86_64  4 s ago  10, 11, 12, 13, 14 and 3 more",
-        " 3  node3   disabled        8   1.2  16.0 GB  linux-x86_64  4 s ago",
-        " 4  node4   unavailable     8   1.2           linux-x86_64    never",
+    shown = [re.sub(" {3,}", "   ", line) for line in said.out.splitlines()]
+    assert shown == [
+        "ID  CLIENT  STATUS   CPUS  LOAD   MEMORY  PLATFORM   HEARD  GROUPS   JOBS",
+        " 1  node1   free   8   1.2  16.0 GB  linux-x86_64  4 s ago  slow nodes, GPU",
+        " 2  node2   running   8   1.2  16.0 GB  linux-x86_64  4 s ago   10, 11, 12, 13, 14 and 3 more"
+        "  upgrading; needs upgrade",
+        " 3  node3   disabled   8   1.2  16.0 GB  linux-x86_64  4 s ago",
+        " 4  node4   unavailable   8   1.2   linux-x86_64   never   has been silent for 70 s",
     ]
     assert [client["id"] for client in hq("clients", "--json").json] == [1, 2, 3, 4]
 
@@ -78,6 +83,14 @@ def test_call_refuses_json_that_is_none(hq: Hq) -> None:
     said = hq("call", "getJobs", "[1, 2")
     assert (said.code, hq.toy.calls) == (Exit.USAGE, [])
     assert "not JSON: [1, 2" in said.err
+
+
+def test_errors_are_a_table_and_older_ones_are_counted(hq: Hq) -> None:
+    hq.toy.errors = [{"time": NOW, "source": "beats", "message": f"disk\x9b {n}"} for n in range(3)]
+    said = hq("errors")
+    assert re.fullmatch(r"TIME +SOURCE\n(\S+ \S+  beats   disk\\x9b \d\n){2}", said.out), said.out
+    assert said.err == "hq: of 3 errors these are the newest\n"
+    assert hq("errors", "--json").json["errors"][0]["time"] == "2026-11-21T04:00:00Z"
 
 
 def test_methods_are_listed_found_and_explained(hq: Hq) -> None:
@@ -117,6 +130,8 @@ def test_general_options_stand_before_or_after_the_command(hq: Hq) -> None:
         *([], ["dance"], ["show"], ["show", "x"], ["show", "0"], ["wait"], ["wait", "--timeout", "soon", "1"]),
         *(["list", "--limit", "-1"], ["output", "1", "--tail", "0"], ["submit", "--env", "A", "true"]),
         *(["submit", "--wait", "--follow", "true"], ["submit", "--follow", "--json", "true"]),
+        *(["group"], ["note"], ["config"], ["describe", "node1"], ["available"], ["folder", "set"], ["enable"]),
+        *(["notes", "1", "--thread", "2"], ["permit"], ["resource", "set", "db"]),
         *(["wait", "--timeout", "nan", "1"], ["submit", "--env", "=x", "true"], ["list", "--stat", "failed"]),
     ],
 )
@@ -134,12 +149,49 @@ def test_a_lost_answer_ends_with_4(hq: Hq) -> None:
 
 
 def test_help_documents_every_command_and_every_exit_code() -> None:
-    parser = build_parser()
-    text = " ".join(parser.format_help().split())
+    text = build_parser().format_help()
     for code in Exit:
-        assert f"{int(code)} {MEANINGS[code]}" in text
-    for name in ("submit", "list", "show", "output", "wait", "cancel", "note", "clients", "call", "methods"):
-        assert f" {name} " in text
+        assert f"{int(code):3}  {MEANINGS[code]}" in text
+    headings = [line.rstrip(":") for line in text.splitlines() if line in ("Jobs:", "Clients:", "Farm:")]
+    assert headings == ["Jobs", "Clients", "Farm"]
+    commands = _commands(build_parser())
+    assert len(commands) > 30
+    for name in commands - {"reschedule"}:  # an alias, told in the line of `retry`
+        assert re.search(rf"^  {name} +\S", text, re.MULTILINE), name
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for name in _commands(build_parser()):
+        assert re.search(rf"\bhq {name}\b", readme), name
+
+
+def test_every_command_and_action_answers_help(hq: Hq, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = build_parser()
+    for name in _commands(parser):
+        assert hq(name, "--help").code == Exit.OK
+    for words in (["group", "create"], ["resource", "set"], ["folder", "delete"]):
+        assert hq(*words, "--help").code == Exit.OK
+    assert "Create a group, with clients or without." in capsys.readouterr().out
+    assert hq.toy.calls == []
+
+
+def _commands(parser: Parser) -> set[str]:
+    """The words that may follow `hq`, aliases included."""
+    (found,) = (action.choices for action in parser._actions if action.metavar == "COMMAND")
+    assert found is not None
+    return set(found)
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["pauze", "1"], "no command is called 'pauze'; did you mean 'pause'? (hq --help tells more)"),
+        (["group", "creat"], "no action is called 'creat'; did you mean 'create'? (hq group --help tells more)"),
+    ],
+)
+def test_a_misspelt_command_is_answered_with_the_near_one(hq: Hq, argv: list[str], sentence: str) -> None:
+    assert hq(*argv) == Said(2, "", f"hq: {sentence}\n")
 
 
 def _program(*argv: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:

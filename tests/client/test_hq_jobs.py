@@ -203,6 +203,19 @@ def test_wait_ends_with_1_if_one_job_did_not_succeed(hq: Hq, status: str) -> Non
     assert said.json == [{"id": 1, "status": "succeeded"}, {"id": 2, "status": status}]
 
 
+def test_wait_goes_on_past_a_pause_and_tells_it_once(hq: Hq) -> None:
+    hq.toy.add("a", "running")
+
+    def be(status: str) -> None:
+        hq.toy.jobs[1].update(status=status, uiStatus=status)
+
+    hq.toy.steps.extend(
+        [*[lambda: be("paused")] * 3, lambda: be("running"), lambda: be("paused"), lambda: hq.toy.end(1, "succeeded")]
+    )
+    told = "hq: job 1 is paused; to let it go on: hq resume 1\n"
+    assert hq("wait", "1") == Said(0, "1  succeeded  a (42 s)\n", told * 2)
+
+
 def test_wait_ends_with_124_when_time_is_up(hq: Hq) -> None:
     hq.toy.add("a", "running")
     said = hq("wait", "--timeout", "0", "1")
@@ -219,7 +232,7 @@ def test_cancel_tells_what_became_of_each_job(hq: Hq) -> None:
     hq.toy.add("b", "running")
     hq.toy.add("c", "succeeded")
     said = hq("cancel", "1", "2", "3", "1")
-    assert said == Said(0, "1  cancelled  a\n2  ending on node1  b\n3  had ended: succeeded  c\n", "")
+    assert said == Said(0, "1  cancelled  a\n2  running: ending on node1  b\n3  had ended: succeeded  c\n", "")
     assert hq.toy.called("cancelJobs") == [([1, 2, 3],)]
 
 
@@ -229,9 +242,13 @@ def test_cancel_ends_what_it_can_and_tells_what_is_missing(hq: Hq) -> None:
     assert hq("cancel", "99").code == Exit.REFUSED
 
 
-def test_cancel_json_is_what_the_server_answers(hq: Hq) -> None:
-    hq.toy.add("a")
-    assert hq("cancel", "--json", "1").json is True
+def test_cancel_json_tells_what_each_job_was_and_is(hq: Hq) -> None:
+    hq.toy.add("a", priority=3)
+    hq.toy.add("b", "running", priority=0)
+    assert hq("cancel", "--json", "1", "2").json == [
+        {"id": 1, "was": "runnable", "now": "cancelled", "why": "", "priority": 3},
+        {"id": 2, "was": "running", "now": "running", "why": "ending on node1", "priority": 0},
+    ]
 
 
 def test_note_is_stored_in_the_words_given(hq: Hq) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hq_over_toys import Hq, Said, quick_hq
 
 from hqclient.cli.exits import Exit
+from hqserver.domain.jobspec import parse_jobspec
 
 
 @pytest.fixture
@@ -52,6 +53,81 @@ def test_submit_options_become_the_specification(hq: Hq) -> None:
         "command": "echo hello",
     }
     assert hq.toy.called("newjob")[0][1:] == (7, [3, 4])
+
+
+def test_submit_says_where_a_job_may_run_and_what_follows(hq: Hq) -> None:
+    hq(
+        *("submit", "--user", "ada", "--host", "node1", "--host", "node2", "--group", "GPU nodes"),
+        *("--condition", "memory >= 16GB", "--condition", "os=linux", "--condition", "hostname not in a, b"),
+        *(
+            "--tag",
+            "single:sim",
+            "--tag",
+            "excludeProgress",
+            "--resource",
+            "db",
+            "--resource",
+            "sidefx.license.karma=2",
+        ),
+        *("--hosts", "2-4", "--max-time", "90", "--on-success", "echo a", "--on-error", "echo b"),
+        *("--on-cancel", "echo c", "--on-child-error", "echo d", "--cleanup", "echo e"),
+        *("--mail-to", "a@example.org,b@example.org", "--mail-on", "failed", "--mail-on", "priority changed", "x"),
+    )
+    specification = hq.toy.submitted[0]
+    del specification["submitKey"]
+    assert specification == {
+        "name": "x",
+        "command": "x",
+        "submittedBy": "ada",
+        "host": "node1,node2",
+        "hostgroup": "GPU nodes",
+        "conditions": [
+            {"type": "client", "name": "memory", "op": ">=", "value": "16777216"},
+            {"type": "client", "name": "os", "op": "==", "value": "linux"},
+            {"type": "client", "name": "hostname", "op": "not_in", "value": "a, b"},
+        ],
+        "tags": ["single:sim", "excludeProgress"],
+        "resources": {"db": 1, "sidefx.license.karma": 2},
+        "minHosts": 2,
+        "maxHosts": 4,
+        "maxTime": 90,
+        "onSuccess": "echo a",
+        "onError": "echo b",
+        "onCancel": "echo c",
+        "onChildError": "echo d",
+        "cleanup": "echo e",
+        "emailTo": "a@example.org,b@example.org",
+        "emailReasons": "failed,priority changed",
+    }
+    parse_jobspec(specification, refuse_unknown=True)
+
+
+def test_mail_without_reasons_is_sent_when_the_job_has_ended(hq: Hq) -> None:
+    hq("submit", "--mail-to", "a@example.org", "x")
+    assert hq.toy.submitted[0]["emailReasons"] == "succeeded,failed,cancelled,abandoned"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--condition", "memory"], "--condition takes 'NAME OP VALUE'"),
+        (["--condition", "memry >= 3"], "did you mean 'memory'?"),
+        (["--condition", "memory >= lots"], "must be a number ('lots' is not)"),
+        (["--condition", "group > 3"], "op of group must be one of"),
+        (["--resource", "db=many"], "--resource takes NAME or NAME=N, not 'db=many'"),
+        (["--hosts", "4-2"], "--hosts takes MIN or MIN-MAX, such as 2-4, not '4-2'"),
+        (["--hosts", "0"], "--hosts takes MIN or MIN-MAX"),
+        (["--mail-on", "failed"], "--mail-to says where"),
+        (["--mail-to", "ada", "--mail-on", "failed"], "mail must be mail addresses ('ada' is none)"),
+        (["--mail-to", "a@b.c", "--mail-on", "faild"], "did you mean 'failed'?"),
+        (["--max-time", "0"], "must be at least 1"),
+        (["--priority", "-1"], "--priority"),
+    ],
+)
+def test_submit_refuses_what_means_nothing_without_asking_the_server(hq: Hq, options: list[str], words: str) -> None:
+    said = hq("submit", *options, "true")
+    assert (said.code, said.err.count("\n"), hq.toy.calls) == (Exit.USAGE, 1, [])
+    assert words in said.err
 
 
 def test_submit_signs_with_the_user_but_lets_a_child_inherit(hq: Hq, tmp_path: Path) -> None:

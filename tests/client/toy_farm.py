@@ -25,6 +25,8 @@ class ToyFarm:
         self.jobs: dict[int, dict[str, Any]] = {}
         self.outputs: dict[int, str] = {}
         self.clients: list[dict[str, Any]] = []
+        self.errors: list[dict[str, Any]] = []
+        self.groups: list[dict[str, Any]] = []
         self.notes: list[tuple[Any, ...]] = []
         self.steps: deque[Callable[[], None]] = deque()
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -140,8 +142,18 @@ class ToyFarm:
         """The clients."""
         return self.clients
 
+    def getClientGroups(self) -> list[dict[str, Any]]:
+        """The groups of clients."""
+        return self.groups
+
+    def getServerErrors(self) -> dict[str, Any]:
+        """The errors of the server; the newest 2."""
+        return {"total": len(self.errors), "errors": self.errors[:2]} if self.errors else {}
+
     def addNote(self, text: str, thread_id: Any, job_id: Any, client_id: Any) -> bool:
         """Add a note."""
+        if job_id is not None and job_id not in self.jobs:
+            raise xmlrpc.client.Fault(404, f"there is no job {job_id}")
         self.notes.append((text, thread_id, job_id, client_id))
         return True
 

@@ -1,0 +1,78 @@
+"""The commands of `hq` about jobs that are on the farm, and their options."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import control, jobs, permit, show
+from .parsing import Section, count, job_id, positive, seconds
+
+
+def add_commands(section: Section) -> None:
+    """Looking at jobs, then telling them what to do."""
+    _add_list(section.add("list", jobs.list_jobs, "list jobs, newest first: unfinished ones without parents"))
+    _one_job(section.add("show", show.show_job, "show everything about a job"))
+    _add_output(section.add("output", jobs.show_output, "print what a job's command has written"))
+    wait = section.add("wait", jobs.wait_for_jobs, "wait until jobs have ended; exit code 1 if one did not succeed")
+    _several_jobs(wait)
+    wait.add_argument("--timeout", metavar="SECONDS", type=seconds, help="give up after so long (exit code 124)")
+    _several_jobs(section.add("cancel", control.cancel, "end jobs, and the jobs below them"))
+    _several_jobs(section.add("pause", control.pause, "stop jobs where they stand, and the jobs below them"))
+    _several_jobs(section.add("resume", control.resume, "let paused jobs go on, and the jobs below them"))
+    retry = section.add(
+        "retry", control.retry, "have jobs that have ended done again (also: reschedule)", aliases=["reschedule"]
+    )
+    _several_jobs(retry, "*")
+    _all_failed(retry)
+    _several_jobs(section.add("eject", control.eject, "take jobs off their clients, back to the queue"))
+    delete = section.add("delete", control.delete, "remove jobs that have ended for good, with their output")
+    _several_jobs(delete, "*")
+    every = delete.add_mutually_exclusive_group()
+    _all_failed(every)
+    every.add_argument("--finished", action="store_true", help="every job that has ended, succeeded ones too")
+    priority = section.add("priority", control.set_priority, "give jobs a priority, and the jobs below them")
+    _several_jobs(priority)
+    priority.add_argument("priority", metavar="N", type=count, help="higher goes first; 0 is the lowest")
+    _add_permit(section.add("permit", permit.permit, "show which clients may run a job, or say which"))
+
+
+def _one_job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", metavar="JOB", type=job_id)
+
+
+def _several_jobs(parser: argparse.ArgumentParser, how_many: str = "+") -> None:
+    parser.add_argument("job", metavar="JOB", type=job_id, nargs=how_many)
+
+
+def _all_failed(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--failed", action="store_true", help="every job that failed, was cancelled or abandoned")
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--status", metavar="STATUS", action="append", help="only these (may be repeated)")
+    parser.add_argument("--all", action="store_true", help="finished jobs too")
+    parser.add_argument("--children", action="store_true", help="jobs with parents too")
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=count,
+        default=jobs.DEFAULT_LIMIT,
+        help=f"at most so many (default {jobs.DEFAULT_LIMIT}; 0 = all)",
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    _one_job(parser)
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
+    parser.add_argument("--tail", metavar="CHARS", type=positive, help="only the last so many characters")
+
+
+def _add_permit(parser: argparse.ArgumentParser) -> None:
+    _one_job(parser)
+    parser.add_argument(
+        "client",
+        metavar="CLIENT",
+        nargs="*",
+        help="only these, in place of all the job's conditions: HOST is any client there, HOST:NAME that one, "
+        "HOST: the one without a name",
+    )
