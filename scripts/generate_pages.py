@@ -15,6 +15,7 @@ from hqserver.rpc.reference import reference
 from hqserver.services.attributes import Attribute
 from hqserver.services.client_attributes import CLIENT_ATTRIBUTES
 from hqserver.services.farm import Farm
+from hqserver.services.group_attributes import GROUP_ATTRIBUTES
 from hqserver.services.job_attributes import JOB_ATTRIBUTES
 from hqserver.services.note_attributes import NOTE_ATTRIBUTES, THREAD_ATTRIBUTES
 
@@ -28,6 +29,7 @@ def api_reference() -> str:
     attributes: Mapping[str, Mapping[str, Attribute]] = {
         "Attributes of jobs": JOB_ATTRIBUTES,
         "Attributes of clients": CLIENT_ATTRIBUTES,
+        "Attributes of client groups": GROUP_ATTRIBUTES,
         "Attributes of note threads": THREAD_ATTRIBUTES,
         "Attributes of notes": NOTE_ATTRIBUTES,
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from hqserver.domain.properties import PROPERTIES
 from hqserver.rpc.method import Method, Registry
 from hqserver.services.client_attributes import CLIENT_ATTRIBUTES
+from hqserver.services.group_attributes import GROUP_ATTRIBUTES
 from hqserver.services.job_attributes import JOB_ATTRIBUTES
+from hqserver.services.note_attributes import NOTE_ATTRIBUTES, THREAD_ATTRIBUTES
 
-from . import contexts
+from . import contexts, pieces
 from .parts import when
 
 
@@ -22,21 +25,25 @@ def api_page(registry: Registry, now: float, server: str) -> contexts.ApiPage:
         at=when(now, now),
         server=server,
         groups=[
-            contexts.MethodGroup(subject, registry.subjects.get(subject, ""), [_entry(method) for method in methods])
+            pieces.MethodGroup(subject, registry.subjects.get(subject, ""), [_entry(method) for method in methods])
             for subject, methods in subjects.items()
         ],
         attributes=[
-            contexts.AttributeGroup(heading, [(each.name, each.sentence) for each in known.values()])
+            pieces.AttributeGroup(heading, [(name, each.sentence) for name, each in known.items()])
             for heading, known in (
+                ("Properties of a job specification", PROPERTIES),
                 ("Attributes of a job", JOB_ATTRIBUTES),
                 ("Attributes of a client", CLIENT_ATTRIBUTES),
+                ("Attributes of a client group", GROUP_ATTRIBUTES),
+                ("Attributes of a note thread", THREAD_ATTRIBUTES),
+                ("Attributes of a note", NOTE_ATTRIBUTES),
             )
         ],
     )
 
 
-def _entry(method: Method) -> contexts.MethodEntry:
-    return contexts.MethodEntry(
+def _entry(method: Method) -> pieces.MethodEntry:
+    return pieces.MethodEntry(
         name=method.name,
         parameters=", ".join(map(str, method.parameters)),
         result=method.result,

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
 
-from hqserver.http.messages import WebRequest, WebResponse
+from hqserver.web import WebRequest, WebResponse
 
 _TYPES = {
     "page.css": "text/css; charset=utf-8",
@@ -31,7 +31,12 @@ def asset(name: str, request: WebRequest) -> WebResponse | None:
     tag = f'"{_TAGS[name]}"'
     lasting = request.query.get("v") == _TAGS[name]
     headers = {"ETag": tag, "Cache-Control": "public, max-age=31536000, immutable" if lasting else "no-cache"}
-    known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
-    if tag in known or "*" in known:
+    if is_held(request, tag):
         return WebResponse(b"", 304, _TYPES[name], headers)
     return WebResponse(_BODIES[name], 200, _TYPES[name], headers)
+
+
+def is_held(request: WebRequest, tag: str) -> bool:
+    """Whether the visitor holds the version with this ETag (quotes included) and only asks whether it changed."""
+    known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    return tag in known or "*" in known

@@ -1,71 +1,88 @@
-"""The pages of clients: from what `services.overview` says to what the templates show."""
+"""The pages of clients: from what `services.overview_clients` says to what the templates show (CONTRACT 6.3)."""
 
 from __future__ import annotations
 
-from hqserver.services import overview
+from collections.abc import Mapping
+from typing import Any
+
+from hqserver.services import overview_clients
 from hqserver.services.farm import Farm
-from hqserver.services.overview import Availability, ClientOverview
+from hqserver.services.overview_clients import Availability, ClientOverview
 
-from . import contexts, wording
+from . import contexts, pieces, wording
+from .actions import client_actions, clients_actions
 from .looks import CLIENT_LOOKS
-from .parts import job_link, note_texts, run_rows, when
+from .parts import group_link, job_link, note_texts, run_rows, thread_url, when
 
-CLIENTS_A_PAGE = 200
-_JOBS_SHOWN = 3
+_WANTED = {"upgrade": "to be upgraded", "restart": "to be restarted", "end": "to be removed"}
 
 
 def clients_page(farm: Farm, number: int, server: str) -> contexts.ClientsPage:
     """A page of the clients by label; `number` counts from 1, one that is too high is the last."""
-    found = overview.clients_overview(farm)
+    found = overview_clients.clients_overview(farm, number)
     now = farm.clock.now()
-    last = max(1, -(-len(found) // CLIENTS_A_PAGE))
-    number = min(max(number, 1), last)
-    shown = found[(number - 1) * CLIENTS_A_PAGE : number * CLIENTS_A_PAGE]
     return contexts.ClientsPage(
         title="Clients",
         section="clients",
         at=when(now, now),
         counters=[
-            contexts.Counter("clients", len(found)),
+            pieces.Counter("clients", sum(found.counts.values())),
             *(
-                contexts.Counter(each, count, live=each is Availability.RUNNING and count > 0)
+                pieces.Counter(each, found.counts[each], live=each is Availability.RUNNING and found.counts[each] > 0)
                 for each in (*reversed(Availability),)
-                for count in [sum(client.availability is each for client in found)]
             ),
         ],
-        clients=[client_row(client) for client in shown],
-        earlier=_page_url(number - 1) if number > 1 else "",
-        later=_page_url(number + 1) if number < last else "",
+        clients=[client_row(client) for client in found.clients],
+        earlier=page_url("/clients", found.page - 1) if found.page > 1 else "",
+        later=page_url("/clients", found.page + 1) if found.page < found.pages else "",
         server=server,
+        actions=clients_actions(),
     )
 
 
-def _page_url(number: int) -> str:
-    return "/clients" if number == 1 else f"/clients?page={number}"
+def page_url(path: str, number: int) -> str:
+    """The address of a page of clients, counted from 1."""
+    return path if number == 1 else f"{path}?page={number}"
 
 
-def client_row(found: ClientOverview) -> contexts.ClientRow:
-    """A client of the table (CONTRACT 6.3)."""
+def client_row(found: ClientOverview) -> pieces.ClientRow:
+    """A client of the table."""
     client = found.client
-    more = len(found.jobs) - _JOBS_SHOWN
-    why = "" if found.availability is Availability.AVAILABLE else client["unavailableBecause"]
-    return contexts.ClientRow(
+    more = len(client["runningJobs"]) - len(found.jobs)
+    return pieces.ClientRow(
         id=client["id"],
         label=client["label"],
         ip=client["ip"],
         description=client["description"],
-        badge=contexts.Badge(found.availability, CLIENT_LOOKS[found.availability]),
-        why=why,
+        badge=pieces.Badge(found.availability, CLIENT_LOOKS[found.availability]),
+        why=_why(found),
         heartbeat="no response" if found.silence_seconds is None else wording.ago(found.silence_seconds),
         platform=client["platform"],
         cpus=_cpus(client["cpus"], client["cpuSpeed"]),
         load=_load(client["load"], client["cpus"]),
         memory=_memory(client["memory"], client["memoryFree"]),
         idle="" if client["idleTime"] < 0 else wording.duration(client["idleTime"] * 60),
-        jobs=[job_link(*job) for job in found.jobs[:_JOBS_SHOWN]],
+        jobs=[job_link(*job) for job in found.jobs],
         more_jobs=f"and {more} more" if more > 0 else "",
+        groups=[group_link(*group) for group in found.groups],
+        upgrade="needs upgrade" if client["needsUpgrade"] else "",
+        wanted=_WANTED.get(client["wanted"], ""),
+        enabled="no" if client["disabled"] else "yes",
+        available=_available(client["availabilityRules"]),
         note=client["latestNote"],
+        thread=thread_url(client["threadId"]),
     )
+
+
+def _why(found: ClientOverview) -> str:
+    if found.availability is not Availability.AVAILABLE:
+        return str(found.client["unavailableBecause"])
+    return "" if found.held_for is None else f"is held for job {found.held_for}"
+
+
+def _available(rules: list[Mapping[str, Any]]) -> str:
+    enabled = dict.fromkeys(wording.availability(rule) for rule in rules if rule["enabled"])
+    return " or ".join(enabled) or "never"
 
 
 def _cpus(cpus: int, megahertz: int) -> str:
@@ -73,17 +90,17 @@ def _cpus(cpus: int, megahertz: int) -> str:
     return f"{cpus} CPU{'' if cpus == 1 else 's'}{speed}"
 
 
-def _load(load: float, cpus: int) -> contexts.Bar:
+def _load(load: float, cpus: int) -> pieces.Bar:
     """Load in CPUs, of those that the client offers; it may be higher than they are."""
-    return contexts.Bar(round(min(load, cpus), 2), cpus, f"{load:.1f} of {cpus}", "busy" if load > 0.9 * cpus else "")
+    return pieces.Bar(round(min(load, cpus), 2), cpus, f"{load:.1f} of {cpus}", "busy" if load > 0.9 * cpus else "")
 
 
-def _memory(total: int, free: int) -> contexts.Bar | None:
+def _memory(total: int, free: int) -> pieces.Bar | None:
     """Memory in use, of all there is; None where the client did not say."""
     if total <= 0:
         return None
     used = min(max(total - free, 0), total)
-    return contexts.Bar(
+    return pieces.Bar(
         round(used / total, 3),
         1,
         f"{wording.kilobytes(free)} free of {wording.kilobytes(total)}",
@@ -93,28 +110,50 @@ def _memory(total: int, free: int) -> contexts.Bar | None:
 
 def client_page(farm: Farm, client_id: int) -> contexts.ClientPage:
     """One client. Raises `NotFound`."""
-    found = overview.client_overview(farm, client_id)
+    found = overview_clients.client_overview(farm, client_id)
     client, now = found.overview.client, farm.clock.now()
     row = client_row(found.overview)
-    facts = [
-        contexts.Fact("Address", client["ip"]),
-        contexts.Fact("Listens on port", str(client["port"]) if client["port"] else "none"),
-        contexts.Fact("Last heartbeat", row.heartbeat, title=wording.utc(client["lastHeartbeat"])),
-        contexts.Fact("Platform", client["platform"]),
-        contexts.Fact("CPUs", row.cpus),
-        contexts.Fact("CPUs in use", f"{found.overview.cpus_used} by {found.overview.runs} runs"),
-        contexts.Fact("Free disk", wording.kilobytes(client["diskFree"]) if client["diskFree"] else ""),
-        contexts.Fact("User idle", row.idle),
-        contexts.Fact("Enabled", "no" if client["disabled"] else "yes"),
-        contexts.Fact("Version", client["version"][:12], title=client["version"]),
-    ]
+    cut = found.errors_total > len(found.errors)
     return contexts.ClientPage(
         title=f"{row.label} · client",
         section="clients",
         at=when(now, now),
         client=row,
-        facts=[fact for fact in facts if fact.words],
+        facts=_facts(found.overview, row),
+        rules=[
+            pieces.Fact("Takes jobs" if rule["enabled"] else "Switched off", wording.availability(rule))
+            for rule in client["availabilityRules"]
+        ],
+        zone=wording.utc_offset(client["utcOffset"]),
         live=run_rows(found.live, now),
         ended=run_rows(found.ended, now),
+        errors=[pieces.ErrorLine(when(each.at, now), each.source, each.message) for each in found.errors],
+        errors_more=f"the latest {len(found.errors)} of {wording.grouped(found.errors_total)}" if cut else "",
         notes=note_texts(found.notes, now),
+        actions=client_actions(client),
     )
+
+
+def _facts(found: ClientOverview, row: pieces.ClientRow) -> list[pieces.Fact]:
+    client = found.client
+    disk = f"{wording.kilobytes(client['diskFree'])} free" if client["diskFree"] else ""
+    if disk and client["diskTotal"]:
+        disk += f" of {wording.kilobytes(client['diskTotal'])}"
+    facts = [
+        pieces.Fact("Address", client["ip"]),
+        pieces.Fact("Listen port", str(client["port"]) if client["port"] else "none"),
+        pieces.Fact("Last heartbeat", row.heartbeat, title=wording.utc(client["lastHeartbeat"])),
+        pieces.Fact("Platform", client["platform"]),
+        pieces.Fact("CPUs", row.cpus),
+        pieces.Fact("CPUs in use", f"{found.cpus_used} by {found.runs} run{'' if found.runs == 1 else 's'}"),
+        pieces.Fact("Disk", disk),
+        pieces.Fact("Location", client["location"]),
+        pieces.Fact("User idle", row.idle or "not known"),
+        pieces.Fact("Groups", links=row.groups),
+        pieces.Fact("Enabled", row.enabled),
+        pieces.Fact("Version", client["version"][:12], title=client["version"]),
+        pieces.Fact("Needs upgrade", "yes" if client["needsUpgrade"] else "no"),
+        pieces.Fact("Asked", row.wanted),
+        pieces.Fact("Upgrade failed", client["upgradeError"]),
+    ]
+    return [fact for fact in facts if fact.words or fact.links]

@@ -1,217 +1,36 @@
-"""What each template is given: one frozen record a page, in words that are ready to be shown.
-
-Templates get nothing else. Texts may hold anything a submitter wrote; `environment` makes them harmless.
-"""
+"""What each template is given: one frozen record a page. Templates get nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """A time: how long ago in words, exactly in UTC, and as HTML's `datetime`."""
-
-    words: str
-    exact: str
-    iso: str
-
-
-@dataclass(frozen=True, slots=True)
-class Badge:
-    """A status in words, with the look that goes with it (`looks`)."""
-
-    words: str
-    look: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A part of a whole: `value` of `most`, in words, with a look ("" = plain)."""
-
-    value: float
-    most: float
-    words: str
-    look: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Something with a page of its own."""
-
-    url: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A name and what there is to say; `links` stand in place of `words` where there are any, `title` on hover."""
-
-    name: str
-    words: str = ""
-    links: Sequence[Link] = ()
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """A number and what it counts. `live` marks one that tells of work going on."""
-
-    name: str
-    number: int
-    live: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """One of the lists of jobs; `count` is "" where the tab has none."""
-
-    name: str
-    url: str
-    count: str
-    current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class JobRow:
-    """A job in a table. `why` says what it waits for; `tasks`, `failed` count its descendants, "" without any."""
-
-    id: int
-    name: str
-    description: str
-    badge: Badge
-    why: str
-    progress: Bar
-    tasks: str
-    failed: str
-    time: str
-    eta: str
-    priority: int
-    submitted_by: str
-    submitted: When
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class JobTable:
-    """Jobs under a heading. `older` is the address of those that follow, "" at the end; `empty` is said of none."""
-
-    heading: str
-    jobs: Sequence[JobRow]
-    older: str
-    older_words: str
-    empty: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A child in the grid: `look` is its colour and sign, `words` its number, name and status."""
-
-    id: int
-    look: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One try of a job's command on a client. `outcome` is how it ended, `used` what it took of the machine."""
-
-    job: Link
-    client: Link
-    badge: Badge
-    started: When | None
-    time: str
-    outcome: str
-    used: str
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line of a job's status log."""
-
-    at: When
-    badge: Badge
-    event: str
-    message: str
-    client: str
-
-
-@dataclass(frozen=True, slots=True)
-class NoteText:
-    """A note and when it was written."""
-
-    at: When
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """The end of a job's output. `cut`: it is longer than what is shown; `url` gives all of it."""
-
-    words: str
-    cut: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command by platform ("" = the same everywhere)."""
-
-    platform: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClientRow:
-    """A client in a table. `why` says what keeps it from taking work; `jobs` run there, `more_jobs` beyond those."""
-
-    id: int
-    label: str
-    ip: str
-    description: str
-    badge: Badge
-    why: str
-    heartbeat: str
-    platform: str
-    cpus: str
-    load: Bar
-    memory: Bar | None
-    idle: str
-    jobs: Sequence[Link]
-    more_jobs: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class MethodEntry:
-    """A method of the API as the reference tells it. A paragraph of `prose` is text and code by turns."""
-
-    name: str
-    parameters: str
-    result: str
-    prose: Sequence[Sequence[str]]
-    aliases: str
-    deprecated: str
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
-class MethodGroup:
-    """The methods of one subject."""
-
-    subject: str
-    prose: str
-    methods: Sequence[MethodEntry]
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeGroup:
-    """Attributes by name and sentence."""
-
-    heading: str
-    attributes: Sequence[tuple[str, str]]
+from .pieces import (
+    Action,
+    AttributeGroup,
+    Blocked,
+    Cell,
+    ClientRow,
+    Command,
+    Counter,
+    ErrorLine,
+    Fact,
+    FolderRow,
+    GroupRow,
+    JobRow,
+    JobTable,
+    Link,
+    LogLine,
+    MethodGroup,
+    NoteRow,
+    NoteText,
+    Output,
+    ResourceRow,
+    RunRow,
+    Tab,
+    When,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,17 +59,22 @@ class JobsPage(Page):
     welcome: bool
     server: str
     no_clients: bool
+    actions: Sequence[Action]
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobPage(Page):
-    """One job. `trail` leads to it from the list of jobs; `reason` says why it ended without success."""
+    """One job. `trail` leads to it from the list of jobs; `reason` says why it ended without success.
+
+    `requirements` are what it asks of its clients; `blocked` those that get no more of it.
+    """
 
     template: ClassVar[str] = "job.html"
     trail: Sequence[Link]
     job: JobRow
     reason: str
     facts: Sequence[Fact]
+    requirements: Sequence[Fact]
     times: Sequence[Fact]
     commands: Sequence[Command]
     environment: Sequence[Fact]
@@ -260,10 +84,13 @@ class JobPage(Page):
     cells: Sequence[Cell]
     cells_more: str
     runs: Sequence[RunRow]
+    blocked: Sequence[Blocked]
     log: Sequence[LogLine]
     log_more: str
     notes: Sequence[NoteText]
     output: Output | None
+    diagnostics: str
+    actions: Sequence[Action]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,29 +103,99 @@ class ClientsPage(Page):
     earlier: str
     later: str
     server: str
+    actions: Sequence[Action]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClientPage(Page):
-    """One client with what runs there and what ran there last."""
+    """One client with what runs there, what ran there last, when it takes jobs and what went wrong there."""
 
     template: ClassVar[str] = "client.html"
     client: ClientRow
     facts: Sequence[Fact]
+    rules: Sequence[Fact]
+    zone: str
     live: Sequence[RunRow]
     ended: Sequence[RunRow]
+    errors: Sequence[ErrorLine]
+    errors_more: str
     notes: Sequence[NoteText]
+    actions: Sequence[Action]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupsPage(Page):
+    """The groups of clients by name; `later` is the address of those that follow, "" at the end."""
+
+    template: ClassVar[str] = "groups.html"
+    groups: Sequence[GroupRow]
+    first: str
+    later: str
+    actions: Sequence[Action]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupPage(Page):
+    """One group with its clients; `earlier` and `later` are "" at the ends."""
+
+    template: ClassVar[str] = "group.html"
+    name: str
+    count: str
+    clients: Sequence[ClientRow]
+    earlier: str
+    later: str
+    actions: Sequence[Action]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcesPage(Page):
+    """The resources with what holds them."""
+
+    template: ClassVar[str] = "resources.html"
+    resources: Sequence[ResourceRow]
+    actions: Sequence[Action]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotesPage(Page):
+    """The notes of the farm, newest first, or those of one thread (`thread`); `about` is what that is about."""
+
+    template: ClassVar[str] = "notes.html"
+    thread: int | None
+    about: Link | None
+    notes: Sequence[NoteRow]
+    newest: str
+    older: str
+    actions: Sequence[Action]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldersPage(Page):
+    """The network folders."""
+
+    template: ClassVar[str] = "folders.html"
+    folders: Sequence[FolderRow]
+    actions: Sequence[Action]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorsPage(Page):
+    """The newest errors of the server; `more` says how many are kept beyond those."""
+
+    template: ClassVar[str] = "errors.html"
+    errors: Sequence[ErrorLine]
+    more: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiPage(Page):
-    """The methods the server answers to, and the attributes that can be asked for."""
+    """The methods the server answers to, the properties of a specification and the attributes that can be asked for."""
 
     template: ClassVar[str] = "api.html"
     refreshes: ClassVar[bool] = False
     server: str
     groups: Sequence[MethodGroup]
-    attributes: Sequence[AttributeGroup] = field(default_factory=tuple)
+    attributes: Sequence[AttributeGroup]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from hqserver.domain.status import JobStatus, RunStatus
-from hqserver.services.overview import Availability
+from hqserver.services.overview_clients import Availability
 
 
 class Look(StrEnum):
@@ -61,7 +61,12 @@ CLIENT_LOOKS: dict[Availability, str] = {
 """HQueue's dots: green, red, orange, dark grey (CONTRACT 6.3)."""
 
 
-def job_look(status: str, at_work: bool) -> Look:
-    """The look of a job: a parent whose children run looks as if it ran itself, as its `uiStatus` says."""
+def job_look(status: str, at_work: bool, held: str = "") -> Look:
+    """The look of a job, as its `uiStatus` says: a parent whose children run looks as if it ran itself, and one that is
+    `held` (what holds it, "" for nothing) as paused while its children wait with it."""
     look = JOB_LOOKS[JobStatus(status)]
-    return Look.RUNNING if look is Look.WAITING and at_work else look
+    if look is not Look.WAITING:
+        return look
+    if at_work:
+        return Look.RUNNING
+    return Look.PAUSED if held else look

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 from hqserver.domain.errors import Busy
 from hqserver.domain.version import VERSION
-from hqserver.http.messages import WebResponse
-from hqserver.services import overview
+from hqserver.services import overview, overview_clients
 from hqserver.services.farm import Farm
+from hqserver.web import WebResponse
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def metrics(farm: Farm) -> WebResponse:
     """Jobs by status, clients by availability, live runs by status. The names of labels are the farm's own words."""
-    counts = overview.farm_counts(farm)
+    counts = overview_clients.farm_counts(farm)
     clients = {str(availability): count for availability, count in counts.clients.items()}
     text = "".join(
         (

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable
+from urllib.parse import quote, urlencode
 
 from hqserver.domain.errors import FarmError, NotFound
-from hqserver.http.messages import WebRequest, WebResponse
 from hqserver.rpc.method import Registry
 from hqserver.services import output
 from hqserver.services.farm import Farm
 from hqserver.services.overview import Roots
+from hqserver.web import WebRequest, WebResponse
 
 from . import contexts
 from .api import api_page
-from .assets import asset
+from .assets import asset, is_held
 from .clients import client_page, clients_page
+from .diagnostics import job_diagnostics
 from .environment import render
-from .jobs import job_page, jobs_page
+from .feed import notes_feed
+from .inventory import errors_page, folders_page, group_page, groups_page, notes_page, resources_page, thread_page
+from .job import job_page
+from .jobs import jobs_page
 from .metrics import health, metrics
 from .parts import when
 from .snapshots import Snapshots
@@ -25,6 +30,8 @@ from .snapshots import Snapshots
 _HOST = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _PAGE = {"Cache-Control": "no-store"}
+_ALSO = {"/jobs": "/", "/resources": "/resources/view"}
+"""Addresses that people type, and where those pages are."""
 
 
 class Site:
@@ -41,11 +48,20 @@ class Site:
                 (r"/()", self._jobs),
                 (r"/jobs/view/([0-9]{1,18})", self._job),
                 (r"/jobs/output/([0-9]{1,18})", self._output),
+                (r"/jobs/diagnostics/([0-9]{1,18})", self._diagnostics),
                 (r"/clients()", self._clients),
                 (r"/clients/view/([0-9]{1,18})", self._client),
+                (r"/groups()", self._groups),
+                (r"/groups/view/([0-9]{1,18})", self._group),
+                (r"/resources/view()", self._resources),
+                (r"/notes()", self._notes),
+                (r"/notes/view/([0-9]{1,18})", self._thread),
+                (r"/folders()", self._folders),
+                (r"/errors()", self._errors),
                 (r"/api()", self._api),
                 (r"/metrics()", self._metrics),
                 (r"/healthz()", self._health),
+                (r"/notes\.atom()", self._feed),
                 (r"/static/([a-z.]{1,40})", self._asset),
             )
         ]
@@ -53,12 +69,27 @@ class Site:
     def respond(self, request: WebRequest) -> WebResponse:
         """The page, file or numbers at the request's address; a page that says so where there is nothing."""
         try:
-            for pattern, answer in self._routes:
-                if found := pattern.fullmatch(request.path):
-                    return answer(request, found[1])
-            raise NotFound("there is no page at this address")
+            if found := self._route(request.path):
+                answer, argument = found
+                return answer(request, argument)
+            return self._elsewhere(request)
         except FarmError as problem:
             return self._error(problem)
+
+    def _route(self, path: str) -> tuple[Callable[[WebRequest, str], WebResponse], str] | None:
+        for pattern, answer in self._routes:
+            if found := pattern.fullmatch(path):
+                return answer, found[1]
+        return None
+
+    def _elsewhere(self, request: WebRequest) -> WebResponse:
+        """To the one address of the page that is meant, where another was typed. Raises `NotFound`."""
+        path = request.path.removesuffix("/")
+        path = _ALSO.get(path, path)
+        if not self._route(path):  # so an address of another server is never sent anybody to
+            raise NotFound("there is no page at this address")
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        return WebResponse(b"", 308, headers={"Location": quote(path) + query, **_PAGE})
 
     def _error(self, problem: FarmError) -> WebResponse:
         status = problem.code if 400 <= problem.code < 600 else 500
@@ -94,6 +125,10 @@ class Site:
         }
         return WebResponse(body, 200, "text/plain; charset=utf-8", headers)
 
+    def _diagnostics(self, request: WebRequest, number: str) -> WebResponse:
+        job_id = int(number)
+        return self._snapshots.get(("diagnostics", job_id), lambda: job_diagnostics(self._farm, job_id))
+
     def _clients(self, request: WebRequest, _: str) -> WebResponse:
         number, server = _number(request, "page") or 1, _server(request)
         return self._shared(("clients", number, server), lambda: clients_page(self._farm, number, server))
@@ -101,6 +136,31 @@ class Site:
     def _client(self, request: WebRequest, number: str) -> WebResponse:
         client_id = int(number)
         return self._shared(("client", client_id), lambda: client_page(self._farm, client_id))
+
+    def _groups(self, request: WebRequest, _: str) -> WebResponse:
+        after = request.query.get("after", "")
+        return self._shared(("groups", after), lambda: groups_page(self._farm, after))
+
+    def _group(self, request: WebRequest, number: str) -> WebResponse:
+        group_id, page = int(number), _number(request, "page") or 1
+        return self._shared(("group", group_id, page), lambda: group_page(self._farm, group_id, page))
+
+    def _resources(self, request: WebRequest, _: str) -> WebResponse:
+        return self._shared("resources", lambda: resources_page(self._farm))
+
+    def _notes(self, request: WebRequest, _: str) -> WebResponse:
+        before = _number(request, "before")
+        return self._shared(("notes", before), lambda: notes_page(self._farm, before))
+
+    def _thread(self, request: WebRequest, number: str) -> WebResponse:
+        thread_id, before = int(number), _number(request, "before")
+        return self._shared(("thread", thread_id, before), lambda: thread_page(self._farm, thread_id, before))
+
+    def _folders(self, request: WebRequest, _: str) -> WebResponse:
+        return self._shared("folders", lambda: folders_page(self._farm))
+
+    def _errors(self, request: WebRequest, _: str) -> WebResponse:
+        return self._shared("errors", lambda: errors_page(self._farm))
 
     def _api(self, request: WebRequest, _: str) -> WebResponse:
         server = _server(request)
@@ -111,6 +171,13 @@ class Site:
 
     def _health(self, request: WebRequest, _: str) -> WebResponse:
         return health(self._farm)
+
+    def _feed(self, request: WebRequest, _: str) -> WebResponse:
+        server = _server(request)
+        feed = self._snapshots.get(("feed", server), lambda: notes_feed(self._farm, server))
+        if is_held(request, feed.headers["ETag"]):
+            return WebResponse(b"", 304, feed.content_type, feed.headers)
+        return feed
 
     def _asset(self, request: WebRequest, name: str) -> WebResponse:
         found = asset(name, request)

@@ -9,30 +9,47 @@ from typing import Any
 from hqserver.domain.status import JobStatus, RunStatus
 from hqserver.services.overview import Note, Run
 
-from . import contexts, wording
+from . import pieces, wording
 from .looks import JOB_LOOKS, RUN_LOOKS
 
-_TEXT_SHOWN = 4_000
+TEXT_SHOWN = 4_000
+"""Characters of a note or of a message that pages show."""
 
 
-def when(at: float | datetime, now: float) -> contexts.When:
+def when(at: float | datetime, now: float) -> pieces.When:
     """A time, beside the server's `now` (UTC epoch seconds)."""
     seconds = at.timestamp() if isinstance(at, datetime) else at
-    return contexts.When(wording.ago(now - seconds), wording.utc(at), wording.iso(at))
+    return pieces.When(wording.ago(now - seconds), wording.utc(at), wording.iso(at))
 
 
-def job_link(job_id: int, name: str) -> contexts.Link:
+def job_link(job_id: int, name: str) -> pieces.Link:
     """A job by number and name."""
-    return contexts.Link(f"/jobs/view/{job_id}", f"#{job_id} {name}")
+    return pieces.Link(f"/jobs/view/{job_id}", f"#{job_id} {name}")
 
 
-def run_rows(runs: Iterable[Run], now: float) -> list[contexts.RunRow]:
+def client_link(client_id: int, label: str, listed: bool = True) -> pieces.Link:
+    """A client by label; one that is not `listed` was removed and has no page."""
+    return pieces.Link(f"/clients/view/{client_id}" if listed else "", label)
+
+
+def group_link(group_id: int, name: str) -> pieces.Link:
+    """A group of clients by name."""
+    return pieces.Link(f"/groups/view/{group_id}", name)
+
+
+def thread_url(thread_id: int | None) -> str:
+    """The page of a note thread, "" for none."""
+    return "" if thread_id is None else f"/notes/view/{thread_id}"
+
+
+def run_rows(runs: Iterable[Run], now: float) -> list[pieces.RunRow]:
     """Runs as tables show them."""
     return [
-        contexts.RunRow(
+        pieces.RunRow(
             job=job_link(run.job_id, run.job_name),
-            client=contexts.Link(f"/clients/view/{run.client_id}", run.client),
-            badge=contexts.Badge(run.status, RUN_LOOKS[RunStatus(run.status)]),
+            client=client_link(run.client_id, run.client, run.listed),
+            kind=_kind(run),
+            badge=pieces.Badge(run.status, RUN_LOOKS[RunStatus(run.status)]),
             started=None if run.started_at is None else when(run.started_at, now),
             time="" if run.started_at is None else wording.duration((run.ended_at or now) - run.started_at),
             outcome=run_outcome(run),
@@ -40,6 +57,12 @@ def run_rows(runs: Iterable[Run], now: float) -> list[contexts.RunRow]:
         )
         for run in runs
     ]
+
+
+def _kind(run: Run) -> str:
+    if run.kind:
+        return f"{run.kind} hook"
+    return f"host {run.slot + 1}" if run.slot else ""
 
 
 def run_outcome(run: Run) -> str:
@@ -65,14 +88,14 @@ def _used(run: Run) -> str:
     return ", ".join(parts)
 
 
-def log_lines(lines: Iterable[Mapping[str, Any]], now: float) -> list[contexts.LogLine]:
+def log_lines(lines: Iterable[Mapping[str, Any]], now: float) -> list[pieces.LogLine]:
     """The status log (CONTRACT 9.14, `logs`) as pages show it, latest first."""
     found = [
-        contexts.LogLine(
+        pieces.LogLine(
             at=when(line["time"], now),
-            badge=contexts.Badge(line["status"], JOB_LOOKS[JobStatus(line["status"])]),
+            badge=pieces.Badge(line["status"], JOB_LOOKS[JobStatus(line["status"])]),
             event="" if line["event"] == "status" else line["event"],
-            message=wording.shortened(line["message"], _TEXT_SHOWN),
+            message=wording.shortened(line["message"], TEXT_SHOWN),
             client=line["client"],
         )
         for line in lines
@@ -80,6 +103,6 @@ def log_lines(lines: Iterable[Mapping[str, Any]], now: float) -> list[contexts.L
     return found[::-1]
 
 
-def note_texts(notes: Iterable[Note], now: float) -> list[contexts.NoteText]:
+def note_texts(notes: Iterable[Note], now: float) -> list[pieces.NoteText]:
     """Notes as pages show them, newest first (CONTRACT 6.4)."""
-    return [contexts.NoteText(when(note.at, now), wording.shortened(note.text, _TEXT_SHOWN)) for note in notes][::-1]
+    return [pieces.NoteText(when(note.at, now), wording.shortened(note.text, TEXT_SHOWN)) for note in notes][::-1]

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from hqserver.http.messages import WebResponse
+from hqserver.web import WebResponse
 
 
 @dataclass(slots=True)

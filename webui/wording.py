@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _JOINERS = "\u200c\u200d"  # scripts of India and Persia, and emoji, are written with them
@@ -95,3 +97,22 @@ def percent(fraction: float) -> int:
 def grouped(number: int) -> str:
     """A number with its thousands apart: `12 345`, by a narrow space that does not break."""
     return f"{number:,}".replace(",", "\u202f")
+
+
+_DAYS = {(0, 1, 2, 3, 4, 5, 6): "every day", (0, 1, 2, 3, 4): "weekdays", (5, 6): "weekends"}
+_DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def availability(rule: Mapping[str, Any]) -> str:
+    """An availability rule (CONTRACT 9.14) in words: `any time`, `weekdays 18:00 to 08:00, after 15 m idle`."""
+    days = _DAYS.get(tuple(rule["days"])) or ", ".join(_DAY_NAMES[day] for day in rule["days"])
+    hours = "" if rule["start"] == rule["end"] else f" {rule['start']} to {rule['end']}"
+    idle = f"after {duration(60 * rule['minutes'])} without user input" if rule["kind"] == "idle" else ""
+    time = "" if days == "every day" and not hours else f"{days}{hours}"
+    return ", ".join(part for part in (time, idle) if part) or "any time"
+
+
+def utc_offset(minutes: int) -> str:
+    """A time zone by the minutes that it is east of UTC: `UTC`, `UTC+5:30`."""
+    hours, rest = divmod(abs(minutes), 60)
+    return "UTC" if minutes == 0 else f"UTC{'+' if minutes > 0 else '-'}{hours}{f':{rest:02}' if rest else ''}"

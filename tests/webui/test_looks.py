@@ -10,7 +10,7 @@ import pytest
 
 import webui
 from hqserver.domain.status import JobStatus, RunStatus
-from hqserver.services.overview import Availability
+from hqserver.services.overview_clients import Availability
 from webui.looks import CLIENT_LOOKS, JOB_LOOKS, RUN_LOOKS, Look, job_look
 
 STATIC = Path(webui.__file__).parent / "static"
@@ -40,6 +40,13 @@ def test_a_parent_whose_children_run_looks_as_if_it_ran() -> None:
     assert job_look("queued", at_work=True) is Look.RUNNING
     assert job_look("queued", at_work=False) is Look.WAITING
     assert job_look("failed", at_work=True) is Look.FAILED
+
+
+def test_a_job_that_is_held_with_its_children_looks_paused() -> None:
+    """9.9: it is `queued` itself and shown as paused, unless something of it still runs."""
+    assert job_look("queued", at_work=False, held="pause") is Look.PAUSED
+    assert job_look("queued", at_work=True, held="pause") is Look.RUNNING
+    assert job_look("failed", at_work=False, held="pause") is Look.FAILED
 
 
 def _colours(css: str, start: str) -> dict[str, tuple[float, ...]]:

@@ -4,77 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 from farm_kit import SetClock, TestClient, submit
+from page_reader import HOSTILE, Reader, body, get, read
 
 from hqserver.app import surfaces
-from hqserver.http.messages import WebRequest, WebResponse
+from hqserver.domain.properties import PROPERTIES
 from hqserver.services import commands, notes, overview
 from hqserver.services.beats import Piece
 from hqserver.services.client_attributes import CLIENT_ATTRIBUTES
 from hqserver.services.farm import Farm
+from hqserver.services.group_attributes import GROUP_ATTRIBUTES
 from hqserver.services.job_attributes import JOB_ATTRIBUTES
+from hqserver.services.note_attributes import NOTE_ATTRIBUTES, THREAD_ATTRIBUTES
 from webui import assets
 from webui.pages import Site
-
-VOID = {"meta", "link", "img", "use", "br"}
-
-
-class Reader(HTMLParser):
-    """A page as a browser takes it: text, links and titles; a tag that is not closed is an error."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID or tag == "use":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    @property
-    def links(self) -> list[str]:
-        return [str(attrs["href"]) for tag, attrs in self.tags if tag == "a"]
 
 
 @pytest.fixture
 def site(farm: Farm) -> Site:
     return Site(farm, surfaces(farm))
-
-
-def get(site: Site, address: str, **headers: str) -> WebResponse:
-    path, _, query = address.partition("?")
-    names = dict(pair.split("=", 1) for pair in query.split("&")) if query else {}
-    return site.respond(WebRequest(path, names, headers))
-
-
-def body(response: WebResponse) -> bytes:
-    assert isinstance(response.body, bytes)
-    return response.body
-
-
-def read(site: Site, address: str, status: int = 200, **headers: str) -> Reader:
-    response = get(site, address, **headers)
-    assert response.status == status
-    assert response.content_type == "text/html; charset=utf-8"
-    return Reader(body(response).decode())
 
 
 def test_an_empty_farm_shows_how_to_submit_the_first_job(site: Site) -> None:
@@ -196,17 +146,6 @@ def test_the_page_shows_the_end_of_a_long_output_and_links_to_all_of_it(
     assert get(site, f"/jobs/output/{job}?inline=1").headers["Content-Disposition"].startswith("inline")
 
 
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "'; --",
-    "{{ 7 * 7 }}{% raw %}",
-    "\u202egnp.elif",
-    "a\x07b\x1b[31m",
-    "x" * 1000,
-]
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_from_outside_breaks_a_page(farm: Farm, site: Site, text: str) -> None:
     client = TestClient(farm, hostname="alpha", name="<b>")
@@ -272,7 +211,7 @@ def test_the_age_of_a_heartbeat_is_by_the_servers_clock_that_never_jumps(
 
 
 def test_many_clients_are_turned_page_by_page(farm: Farm, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webui.clients.CLIENTS_A_PAGE", 2)
+    monkeypatch.setattr("hqserver.services.overview_clients.CLIENTS_A_PAGE", 2)
     for name in "abcde":
         TestClient(farm, hostname=f"host-{name}").register()
     assert "host-b" in read(site, "/clients").text
@@ -286,8 +225,9 @@ def test_the_api_page_names_every_method_and_attribute(farm: Farm, site: Site) -
     named = {attrs.get("id") for _, attrs in page.tags}
     for method in surfaces(farm):
         assert (method.name in named) is not method.internal, method.name
-    for name in (*JOB_ATTRIBUTES, *CLIENT_ATTRIBUTES):
-        assert name in page.text
+    registries = (JOB_ATTRIBUTES, CLIENT_ATTRIBUTES, GROUP_ATTRIBUTES, THREAD_ATTRIBUTES, NOTE_ATTRIBUTES, PROPERTIES)
+    for name, each in [(name, each) for registry in registries for name, each in registry.items()]:
+        assert name in page.words and " ".join(each.sentence.split()) in page.text, name
 
 
 def test_a_site_without_methods_has_an_api_page(farm: Farm) -> None:
@@ -325,9 +265,9 @@ def test_the_health_check_is_503_while_the_database_cannot_be_read(farm: Farm, s
 @pytest.mark.parametrize(
     "path",
     [
-        *("/nothing", "/jobs/view/99", "/jobs/view/x", "/jobs/view/1/", "/jobs/view/٣", "/jobs/output/99"),
+        *("/nothing", "/jobs/view/99", "/jobs/view/x", "/jobs/view/1//", "/jobs/view/٣", "/jobs/output/99"),
         *("/clients/view/99", "/static/", "/static/../pages.py", "/static/page.py", "/jobs/view/" + "9" * 40, ""),
-        "/<script>alert(1)</script>",
+        *("/<script>alert(1)</script>", "/groups/view/9", "/notes/view/9", "/jobs/diagnostics/9", "//evil.example/"),
     ],
 )
 def test_what_is_not_there_is_a_friendly_page(site: Site, path: str) -> None:

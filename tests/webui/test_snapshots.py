@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from farm_kit import SetClock
 
-from hqserver.http.messages import WebResponse
+from hqserver.web import WebResponse
 from webui.snapshots import Snapshots
 
 

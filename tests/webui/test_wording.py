@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hqserver.domain.availability import as_rules
 from webui import wording
 
 
@@ -91,3 +92,24 @@ def test_a_long_text_ends_with_an_ellipsis() -> None:
 
 def test_thousands_stand_apart() -> None:
     assert wording.grouped(1_234_567) == "1\u202f234\u202f567"
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({}, "any time"),
+        ({"days": "Weekends"}, "weekends"),
+        ({"start": "22:00", "end": "05:00"}, "every day 22:00 to 05:00"),
+        ({"days": "Mon, Wed", "start": "08:00", "end": "12:00"}, "Mon, Wed 08:00 to 12:00"),
+        ({"kind": "idle", "minutes": 90}, "after 1 h 30 m without user input"),
+        ({"kind": "idle", "minutes": 5, "days": "Weekdays"}, "weekdays, after 5 m without user input"),
+    ],
+)
+def test_a_rule_of_availability_is_told_in_words(rule: dict[str, object], words: str) -> None:
+    (found,) = as_rules(rule)
+    assert wording.availability(found.as_dict()) == words
+
+
+@pytest.mark.parametrize(("minutes", "words"), [(0, "UTC"), (120, "UTC+2"), (-210, "UTC-3:30")])
+def test_a_time_zone_is_told_by_its_hours(minutes: int, words: str) -> None:
+    assert wording.utc_offset(minutes) == words

@@ -104,6 +104,10 @@
     request = null;
   }
 
+  const menu = document.getElementById("menu");
+  document.addEventListener("click", ({ target }) => { if (!menu.contains(target)) menu.open = false; });
+  document.addEventListener("keydown", ({ key }) => { if (key === "Escape") menu.open = false; });
+
   outputs().forEach(toEnd);
   if (!("live" in main.dataset)) return;
   tell(false);
