@@ -8,26 +8,35 @@ import ipaddress
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TextIO
 
 from hqserver.clock import SystemClock
 from hqserver.config import ServerConfig
+from hqserver.http.downloads import with_package
 from hqserver.http.server import HttpServer
 from hqserver.rpc.dispatch import Dispatcher
 from hqserver.rpc.method import Registry
 from hqserver.rpc.surface.clients import Clients
 from hqserver.rpc.surface.daemons import Daemons
+from hqserver.rpc.surface.folders import Folders
+from hqserver.rpc.surface.groups import Groups
 from hqserver.rpc.surface.jobs import Jobs
+from hqserver.rpc.surface.legacy import Legacy
 from hqserver.rpc.surface.names import Names
 from hqserver.rpc.surface.notes import Notes
+from hqserver.rpc.surface.queue import Queue
+from hqserver.rpc.surface.resources import Resources
 from hqserver.rpc.surface.server import Server
-from hqserver.services import upkeep
+from hqserver.services import client_control, errors, upkeep
 from hqserver.services.assignment import dispatch_pass
 from hqserver.services.farm import Clock, Farm
+from hqserver.services.groups import names_by_client
+from hqserver.services.package import client_package
 from hqserver.services.watch import Watch
+from hqserver.smtp import Mailer
 from hqserver.store import clients
 from hqserver.store.database import Database, StoreUnusable
 from hqserver.store.output import OutputFiles
@@ -38,6 +47,8 @@ from webui.pages import Site
 _LOG = logging.getLogger(__name__)
 _FLUSH_SECONDS = 1.0
 _FORGET_SECONDS = 3600.0
+_MAIL_SECONDS = 5.0
+_ERRORS_SECONDS = 5.0
 
 
 class CannotStart(Exception):
@@ -46,7 +57,12 @@ class CannotStart(Exception):
 
 def surfaces(farm: Farm) -> Registry:
     """Every method of the farm."""
-    return Registry.from_surfaces([Server(farm), Jobs(farm), Clients(farm), Notes(farm), Names(), Daemons(farm)])
+    return Registry.from_surfaces(
+        [
+            *(Server(farm), Jobs(farm), Queue(farm), Clients(farm), Groups(farm), Resources(farm), Notes(farm)),
+            *(Folders(farm), Names(), Legacy(farm), Daemons(farm)),
+        ]
+    )
 
 
 def open_farm(
@@ -58,9 +74,10 @@ def open_farm(
     except StoreUnusable as problem:
         raise CannotStart(str(problem)) from None
     with database.read() as connection:
-        known = clients.every(connection)
+        known, groups = clients.every(connection), names_by_client(connection)
     watch = Watch(known, clock.monotonic(), config.policy.suspect_seconds)
-    return Farm(database, OutputFiles(config.logs), watch, clock, config.policy, ask_for_pass, wake)
+    watch.set_groups(groups)
+    return Farm(database, OutputFiles(config.logs), watch, clock, config.policy, ask_for_pass, wake, config.settings)
 
 
 def prepare_data(folder: Path, logs: Path) -> TextIO:
@@ -79,22 +96,25 @@ def prepare_data(folder: Path, logs: Path) -> TextIO:
     return lock
 
 
-def refuse_open_address(host: str) -> None:
-    """Without a login only this machine may call (CONTRACT 9.23). Raises `CannotStart`."""
+def refuse_open_address(host: str, open_networks: Sequence[str]) -> None:
+    """Nobody is let in by accident: an address for others needs the networks named that may call (CONTRACT 9.23).
+
+    Raises `CannotStart`.
+    """
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = host == "localhost"
-    if not loopback:
+    if not loopback and not open_networks:
         raise CannotStart(
-            f"--host {host} would let anybody on the network run commands on the farm: this version has no login and "
-            "listens on 127.0.0.1 only"
+            f"--host {host} would let others in, and nothing says who: name the networks that may run commands on the "
+            "farm in hqserver.openNetworks, such as 10.1.0.0/16"
         )
 
 
 def serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
     """Run the server until SIGTERM or Ctrl-C. `announce` gets the address once it answers. Raises `CannotStart`."""
-    refuse_open_address(config.host)
+    refuse_open_address(config.host, config.open_networks)
     with closing(prepare_data(config.data, config.logs)):
         asyncio.run(_serve(config, announce))
 
@@ -104,13 +124,18 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
     ticks = Ticks(clock)
     waker = Waker(lambda client_id: _address(farm, client_id))
     farm = open_farm(config, clock, ticks.ask_for_pass, waker.wake)
+    error_log = errors.ErrorLog()
+    logging.getLogger().addHandler(error_log)
     registry = surfaces(farm)
+    mailer = Mailer(farm, config.mail_server) if config.mail_server else None
     http = HttpServer(
         Dispatcher(registry).handle,
-        Site(farm, registry).respond,
+        with_package(client_package(), Site(farm, registry).respond),
         host=config.host,
         port=config.port,
         threads=config.threads,
+        allowed_hosts=config.host_names,
+        networks=config.open_networks,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -123,13 +148,19 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
             reason = os.strerror(problem.errno) if problem.errno else str(problem)
             raise CannotStart(f"port {config.port} of {config.host} cannot be used: {reason}") from None
         waker.start()
+        if mailer is not None:
+            mailer.start()
         ticks.start(
             lambda: dispatch_pass(farm),
             [
                 ("flush", _FLUSH_SECONDS, lambda: upkeep.flush(farm)),
                 ("silence", config.policy.beat_seconds / 2, lambda: upkeep.notice_silence(farm)),
-                ("kills", _FLUSH_SECONDS, lambda: upkeep.bound_kills(farm)),
+                ("removals", config.policy.beat_seconds / 2, lambda: client_control.hide_silent(farm)),
+                ("waits", _FLUSH_SECONDS, lambda: upkeep.bound_waits(farm)),
+                ("errors", _ERRORS_SECONDS, lambda: errors.flush(farm, error_log)),
                 ("submissions", _FORGET_SECONDS, lambda: upkeep.forget_submissions(farm)),
+                ("expiry", _FORGET_SECONDS, lambda: upkeep.expire_jobs(farm)),
+                *([("mail", _MAIL_SECONDS, mailer.ask)] if mailer is not None else []),
             ],
         )
         shown = f"[{host}]" if ":" in host else host
@@ -140,6 +171,10 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
         await http.stop()
         await waker.stop()
         await asyncio.to_thread(ticks.stop)
+        if mailer is not None:
+            await asyncio.to_thread(mailer.stop)
+        logging.getLogger().removeHandler(error_log)
+        errors.flush(farm, error_log)
         upkeep.flush(farm)
         farm.database.close()
 

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from pathlib import Path
 
+from hqserver.domain.folder import windows_path
+from hqserver.domain.mail import MailServer
 from hqserver.domain.progress import DEFAULT_PATTERNS, check_pattern
-from hqserver.domain.settings import Setting, SettingError, Value, resolve
+from hqserver.domain.settings import Setting, SettingError, Value, resolve, texts_in_file
+from hqserver.mail_settings import MAIL_SETTINGS, mail_policy, mail_server
 from hqserver.services.farm import Policy
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "host",
         "127.0.0.1",
-        "Address to listen on. Until the farm has a login, only addresses of this machine itself are accepted.",
+        "Address to listen on, 0.0.0.0 for all of this machine's. Others than this machine's own need "
+        "hqserver.openNetworks.",
         flag="--host",
+    ),
+    Setting(
+        "hqserver.openNetworks",
+        "",
+        "Networks whose machines may call without a login, a comma list such as 10.1.0.0/16, 192.168.7.0/24: whoever "
+        "reaches the server from there can run commands on the farm.",
+        flag="--open-networks",
+    ),
+    Setting(
+        "hqserver.hostNames",
+        "",
+        "Further names by which callers ask for this server, a comma list; its own name and addresses are known.",
     ),
     Setting(
         "hqserver.port",
@@ -59,6 +76,34 @@ SETTINGS: tuple[Setting, ...] = (
         maximum=1000,
     ),
     Setting(
+        "hqserver.maxFailuresPerClient",
+        3,
+        "A client that failed the work of a root job so often gets no more of it.",
+        minimum=1,
+        maximum=1000000,
+    ),
+    Setting(
+        "hqserver.holdTimeout",
+        10.0,
+        "Minutes for which clients are held for a job that needs several at once.",
+        minimum=0.01,
+        maximum=100000,
+    ),
+    Setting(
+        "hqserver.hookTimeout",
+        10.0,
+        "Minutes that a hook (onSuccess, onError, ...) may run, and wait for a client.",
+        minimum=0.01,
+        maximum=100000,
+    ),
+    Setting(
+        "hqserver.expireJobsDays",
+        14.0,
+        "Days after which a finished job is removed with its output; 0 keeps them all.",
+        minimum=0,
+        maximum=100000,
+    ),
+    Setting(
         "hqserver.killTimeout",
         0.0,
         "Minutes after which a kill that its client has not confirmed is given up; 0 is as activeTimeout.",
@@ -96,11 +141,22 @@ SETTINGS: tuple[Setting, ...] = (
         "/mnt/hq",
         "Where Linux clients see the shared folder: their $HQROOT.",
     ),
-    Setting("hqserver.sharedNetwork.mount.windows", "H:", "Where Windows clients see the shared folder: their HQROOT."),
+    Setting(
+        "hqserver.sharedNetwork.mount.windows",
+        "H:",
+        "The drive to which Windows machines map the shared folder: HQROOT of Windows clients where path.windows is "
+        "empty.",
+    ),
     Setting(
         "hqserver.sharedNetwork.mount.macosx",
         "/Volumes/HQShared",
         "Where macOS clients see the shared folder: their $HQROOT.",
+    ),
+    Setting("hqserver.sharedNetwork.host", "localhost", "The machine that shares the folder, as clients call it."),
+    Setting(
+        "hqserver.sharedNetwork.path.windows",
+        "",
+        "Name of the share on that machine; HQROOT of Windows clients is then \\\\host\\name.",
     ),
     Setting(
         "hqserver.threads",
@@ -109,13 +165,15 @@ SETTINGS: tuple[Setting, ...] = (
         minimum=1,
         maximum=256,
     ),
+    *MAIL_SETTINGS,
     Setting("debug", False, "Whether the log tells of every call and dispatch."),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """The server's configuration, checked. `policy` is what services need of it."""
+    """The server's configuration, checked. `policy` is what services need of it; `mail_server` takes its
+    mail, None for none; `settings` are the words of the file, which `getConfig` answers."""
 
     host: str
     port: int
@@ -124,6 +182,10 @@ class ServerConfig:
     threads: int
     debug: bool
     policy: Policy
+    open_networks: tuple[str, ...] = ()
+    host_names: tuple[str, ...] = ()
+    mail_server: MailServer | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path | None) -> ServerConfig:
@@ -142,7 +204,8 @@ def load(flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path
     values, _ = resolve(
         SETTINGS, prefix="HQSERVER_", flags=flags, environ=environ, file_name=name, file_text=text, here=here
     )
-    return _checked(values, environ)
+    texts = texts_in_file(SETTINGS, file_name=name, file_text=text, here=here)
+    return replace(_checked(values, environ), settings=texts)
 
 
 def _checked(values: Mapping[str, Value], environ: Mapping[str, str]) -> ServerConfig:
@@ -156,6 +219,9 @@ def _checked(values: Mapping[str, Value], environ: Mapping[str, str]) -> ServerC
         except ValueError as problem:
             raise SettingError(f"hqserver.progressPatterns {problem}, not {pattern!r}") from None
     mounts = {key: str(values[f"hqserver.sharedNetwork.mount.{key}"]) for key in ("linux", "windows", "macosx")}
+    host, share = (str(values[f"hqserver.sharedNetwork.{key}"]) for key in ("host", "path.windows"))
+    if share and not host:
+        raise SettingError(f"hqserver.sharedNetwork.path.windows is {share!r}, but sharedNetwork.host is empty")
     return ServerConfig(
         host=str(values["host"]),
         port=int(values["hqserver.port"]),
@@ -170,12 +236,37 @@ def _checked(values: Mapping[str, Value], environ: Mapping[str, str]) -> ServerC
             kill_grace_seconds=float(values["hqserver.killGrace"]),
             reschedule_abandoned=bool(values["hqserver.rescheduleAbandoned"]),
             max_client_losses=int(values["hqserver.maxClientLosses"]),
+            max_failures_per_client=int(values["hqserver.maxFailuresPerClient"]),
+            hold_timeout_seconds=60.0 * float(values["hqserver.holdTimeout"]),
+            hook_timeout_seconds=60.0 * float(values["hqserver.hookTimeout"]),
+            expire_jobs_days=float(values["hqserver.expireJobsDays"]),
             refuse_unknown_properties=values["hqserver.unknownProperties"] == "refuse",
             log_limit_bytes=int(values["hqserver.logLimit"]) * 1024 * 1024,
             progress_patterns=(*DEFAULT_PATTERNS, *patterns),
-            network_root=mounts,
+            network_root={**mounts, "windows": windows_path(host, share, mounts["windows"])},
+            network_drive=mounts["windows"],
+            network_host=host,
+            mail=mail_policy(values),
         ),
+        open_networks=_networks(str(values["hqserver.openNetworks"])),
+        host_names=_listed(str(values["hqserver.hostNames"])),
+        mail_server=mail_server(values),
     )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(entry for entry in (each.strip() for each in text.split(",")) if entry)
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    """The networks of a comma list. Raises `SettingError` for one that is none."""
+    found = _listed(text)
+    for entry in found:
+        try:
+            ip_network(entry)
+        except ValueError as problem:
+            raise SettingError(f"hqserver.openNetworks must be networks such as 10.1.0.0/16: {problem}") from None
+    return found
 
 
 def _default_data(environ: Mapping[str, str]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,7 +100,9 @@ def test_every_setting_is_a_sentence_and_its_own_key_flag_and_variable(settings:
 def test_the_servers_file_gives_the_servers_defaults() -> None:
     path, _ = FILES["hqserver"]
     environ = {"XDG_DATA_HOME": "/data"}
-    assert server_config.load({}, environ, path) == server_config.load({}, environ, None)
+    found = server_config.load({}, environ, path)
+    assert replace(found, settings={}) == server_config.load({}, environ, None)
+    assert set(found.settings) == {spelling for setting in FILES["hqserver"][1] for spelling in setting.spellings}
 
 
 def test_without_anything_given_the_server_listens_on_loopback_only() -> None:
@@ -153,4 +156,22 @@ def test_patterns_of_progress_are_added_to_the_built_in_ones_a_line_each(tmp_pat
     assert len(patterns) == len(DEFAULT_PATTERNS) + 2
     file.write_text("[main]\nhqserver.progressPatterns = no group\n")
     with pytest.raises(SettingError, match=r"progressPatterns .*no group"):
+        server_config.load({}, {}, file)
+
+
+def test_windows_clients_see_the_share_where_it_has_a_name_and_else_the_drive(tmp_path: Path) -> None:
+    """CONTRACT 5.7 and 7.2."""
+    file = tmp_path / "hqserver.ini"
+    file.write_text("[main]\n", encoding="utf-8")
+    policy = server_config.load({}, {}, file).policy
+    assert (policy.network_root["windows"], policy.network_drive, policy.network_host) == ("H:", "H:", "localhost")
+    file.write_text(
+        "[main]\nhqserver.sharedNetwork.host = nas\nhqserver.sharedNetwork.path.windows = hq\n"
+        "hqserver.sharedNetwork.mount.windows = S:\n",
+        encoding="utf-8",
+    )
+    policy = server_config.load({}, {}, file).policy
+    assert (policy.network_root["windows"], policy.network_drive, policy.network_host) == (r"\\nas\hq", "S:", "nas")
+    file.write_text("[main]\nsharedNetwork.host =\nsharedNetwork.path.windows = hq\n", encoding="utf-8")
+    with pytest.raises(SettingError, match=r"path\.windows is 'hq', but sharedNetwork.host is empty"):
         server_config.load({}, {}, file)

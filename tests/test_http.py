@@ -680,6 +680,7 @@ def test_a_peer_that_does_not_read_is_cut_off() -> None:
         wait_until(lambda: server.server.connections == 0)
 
 
+@pytest.mark.slow
 def test_a_flood_of_pings_that_nobody_reads_waits_with_the_sender() -> None:
     with serving(limits=HttpLimits(idle_seconds=0.5, head_seconds=0.5)) as server, server.connect() as flood:
         flood.settimeout(0.5)

@@ -9,9 +9,9 @@ from http import HTTPStatus
 import h11
 
 from hqserver.domain.errors import FarmError
-from hqserver.http.messages import WebResponse
 from hqserver.rpc.parse import parse
 from hqserver.rpc.wire import to_wire
+from hqserver.web import WebResponse
 
 XML = "text/xml; charset=utf-8"
 ZIPPED = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

@@ -16,10 +16,11 @@ import h11
 
 from hqserver.http.answers import PONG, WEB_HEADERS, XML, ZIPPED, is_ping, pong_head, response_head
 from hqserver.http.crowd import Crowd, Phase
-from hqserver.http.messages import LARGEST_HEAD, Head, Refusal, WebRequest, WebResponse
+from hqserver.http.messages import LARGEST_HEAD, Head, Refusal, web_request
 from hqserver.http.rules import (
     RPC_PATHS,
     AllowedHosts,
+    OpenNetworks,
     bearer,
     check_call,
     check_page,
@@ -30,6 +31,7 @@ from hqserver.http.sockets import tune
 from hqserver.http.workers import Workers, refused
 from hqserver.rpc.faults import record_incident
 from hqserver.rpc.method import Caller
+from hqserver.web import WebResponse
 
 _PIECE = 256 * 1024
 _TURN = 32  # requests of one connection answered before others get their turn
@@ -45,6 +47,7 @@ class Site:
     workers: Workers
     crowd: Crowd
     hosts: AllowedHosts
+    networks: OpenNetworks
     body_limit: Callable[[Caller], int]
     is_local: Callable[[str], bool]
     tasks: set[asyncio.Task[None]]
@@ -169,6 +172,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, head: Head) -> None:
         """Judge a request by its head; a call's body is read only when it may be sent."""
         self._head = head
+        self._site.networks.check(self._peer)
         self._site.hosts.check(head, self._local)
         if head.method in ("GET", "HEAD"):
             check_page(head)
@@ -232,7 +236,7 @@ class Connection(asyncio.Protocol):
 
     async def _answer_page(self, head: Head) -> None:
         may_zip = head.accepts_gzip and not self._site.is_local(self._peer)
-        request = WebRequest.of(head, self._peer)
+        request = web_request(head, self._peer)
         response, is_zipped = await self._site.workers.page(request, zip_answer=may_zip)
         headers = {**WEB_HEADERS, **response.headers, **(ZIPPED if is_zipped else {})}
         await self._send(replace(response, headers=headers))

@@ -1,13 +1,15 @@
-"""What passes between the connection and those that answer: requests, responses, refusals."""
+"""What passes between the connection and those that answer: the heads of requests, and refusals."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
 import h11
+
+from hqserver.web import WebRequest
 
 LARGEST_HEAD = 16 * 1024
 """Bytes that the first line and the headers of a request may have."""
@@ -54,33 +56,12 @@ class Head:
         return any(offer == "gzip" or re.fullmatch(r"gzip;q=(1|0\.[0-9]*[1-9]).*", offer) for offer in offers)
 
 
-@dataclass(frozen=True, slots=True)
-class WebRequest:
-    """A GET or HEAD. `path` is decoded; of a name that stands twice in the query the last value counts."""
-
-    path: str
-    query: dict[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    method: str = "GET"
-    peer: str = "127.0.0.1"
-
-    @classmethod
-    def of(cls, head: Head, peer: str) -> WebRequest:
-        """Raises `Refusal` for a query of more than 100 names."""
-        path, _, query = head.target.partition("?")
-        try:
-            names = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=100))
-        except ValueError:
-            raise Refusal(400, "the query has more than 100 names") from None
-        headers = {name: value for name, value in head.headers.items() if name != "authorization"}
-        return cls(unquote(path, errors="replace"), names, headers, head.method, peer)
-
-
-@dataclass(frozen=True, slots=True)
-class WebResponse:
-    """A page, file or stream. An iterator is asked for its next piece only when the last one has gone out."""
-
-    body: bytes | Iterator[bytes] = b""
-    status: int = 200
-    content_type: str = "text/html; charset=utf-8"
-    headers: Mapping[str, str] = field(default_factory=dict)
+def web_request(head: Head, peer: str) -> WebRequest:
+    """The request that the pages are asked. Raises `Refusal` for a query of more than 100 names."""
+    path, _, query = head.target.partition("?")
+    try:
+        names = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=100))
+    except ValueError:
+        raise Refusal(400, "the query has more than 100 names") from None
+    headers = {name: value for name, value in head.headers.items() if name != "authorization"}
+    return WebRequest(unquote(path, errors="replace"), names, headers, head.method, peer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from hqserver.http.messages import Head, Refusal
 
@@ -35,6 +35,33 @@ def is_loopback(address: str) -> bool:
         return ip_address(plain_address(address)).is_loopback
     except ValueError:
         return False
+
+
+class OpenNetworks:
+    """The networks whose machines are let in without a login, this one always (CONTRACT 9.23)."""
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        """`networks`: CIDR, such as 10.1.0.0/16. Raises `ValueError` for one that is none."""
+        self._networks = tuple(ip_network(network) for network in networks)
+        self._known = lru_cache(maxsize=4096)(self._look)
+
+    def admit(self, peer: str) -> bool:
+        """Whether a peer with this address is let in."""
+        return self._known(peer)
+
+    def check(self, peer: str) -> None:
+        """Raises `Refusal` 403 for a peer that is not let in."""
+        if not self.admit(peer):
+            raise Refusal(403, f"{peer} is in none of this server's hqserver.openNetworks")
+
+    def _look(self, peer: str) -> bool:
+        if is_loopback(peer):
+            return True
+        try:
+            address = ip_address(plain_address(peer))
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
 
 
 class AllowedHosts:

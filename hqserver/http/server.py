@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from hqserver.http.connection import Connection, Site
 from hqserver.http.crowd import Crowd, HttpLimits
-from hqserver.http.rules import AllowedHosts, is_loopback
+from hqserver.http.rules import AllowedHosts, OpenNetworks, is_loopback
 from hqserver.http.sockets import most_connections
-from hqserver.http.workers import LARGE_BODY, Call, Web, Workers
+from hqserver.http.workers import Call, Web, Workers
 from hqserver.rpc.method import Caller
 from hqserver.rpc.parse import DEFAULT_LIMITS
 
@@ -19,17 +19,13 @@ BACKLOG = 1024
 """Connections that the kernel keeps while the loop is busy."""
 
 
-def body_limit_by_address(caller: Caller) -> int:
-    """Bytes a caller's body may have: callers on this machine may send large submissions, others 1 MB."""
-    return DEFAULT_LIMITS.body if is_loopback(caller.peer) else LARGE_BODY
-
-
 class HttpServer:
     """XML-RPC by POST and pages by GET on one port.
 
     `call` and `web` run in at most `threads` threads at once. `allowed_hosts` are further names under which callers
-    may ask for the server; its own name and addresses are known. `is_local` tells the peers whose answers are not
-    worth compressing.
+    may ask for the server; its own name and addresses are known. `networks` (CIDR) may call beside this machine
+    (CONTRACT 9.23). `body_limit` says how many bytes a caller's body may have, by default those of a large submission
+    for everybody who is let in. `is_local` tells the peers whose answers are not worth compressing.
     """
 
     def __init__(
@@ -41,8 +37,9 @@ class HttpServer:
         port: int = 5000,
         threads: int = 8,
         limits: HttpLimits | None = None,
-        body_limit: Callable[[Caller], int] = body_limit_by_address,
+        body_limit: Callable[[Caller], int] = lambda caller: DEFAULT_LIMITS.body,
         allowed_hosts: Iterable[str] = (),
+        networks: Iterable[str] = (),
         is_local: Callable[[str], bool] = is_loopback,
     ) -> None:
         limits = limits or HttpLimits()
@@ -53,6 +50,7 @@ class HttpServer:
             workers=Workers(call, web, threads),
             crowd=Crowd(limits),
             hosts=AllowedHosts({host, name, name.partition(".")[0], *allowed_hosts}),
+            networks=OpenNetworks(networks),
             body_limit=body_limit,
             is_local=is_local,
             tasks=set(),

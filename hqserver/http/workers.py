@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from hqserver.http.coding import WORTH_COMPRESSING, unzipped, zipped
-from hqserver.http.messages import Refusal, WebRequest, WebResponse
+from hqserver.http.messages import Refusal
 from hqserver.rpc.faults import fault_of, record_incident
 from hqserver.rpc.method import Caller
 from hqserver.rpc.wire import to_wire
+from hqserver.web import WebRequest, WebResponse
 
 LARGE_BODY = 1024 * 1024
 """Bytes beyond which a body goes down the lane for large ones."""
