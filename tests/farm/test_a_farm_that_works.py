@@ -83,6 +83,7 @@ def test_a_command_runs_with_its_environment_and_its_output_is_complete_when_it_
 
 
 def test_a_running_command_may_add_children_through_the_address_in_its_environment(farm_of_one: LiveFarm) -> None:
+    """9.21: HQSERVER is a usable URL (without a login there is no token in it)."""
     script = (
         f'{sys.executable} -c "import os, xmlrpc.client; '
         "print(xmlrpc.client.ServerProxy(os.environ['HQSERVER']).newjob("
@@ -237,7 +238,7 @@ def test_a_port_in_use_a_bad_folder_and_a_damaged_database_are_one_sentence_each
     damaged.mkdir()
     (damaged / "farm.db").write_bytes(b"SQLite format 3\0" + b"garbage " * 1000)
     assert "damaged" in refused("--port", "0", "--data", str(damaged))
-    assert "no login" in refused("--host", "0.0.0.0", "--data", str(tmp_path / "other"))
+    assert "openNetworks" in refused("--host", "0.0.0.0", "--data", str(tmp_path / "other"))
 
 
 def test_a_clients_mistakes_are_one_sentence_each(live: LiveFarm, tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ def test_the_benchmark_prints_every_figure_beside_its_yardstick() -> None:
         "newjob one by one",
         "newjob with 10,000 specifications in one call",
         "getJobs of 1,000 jobs, all attributes",
+        "newjob with 1,000 nested children in one call",
+        "the slowest ping meanwhile",
+        "uiStatus, overallProgress, ETA, 1,000 descendants",
         "newjob to start, median",
         "newjob to start, p95",
     ], done.stdout
