@@ -53,14 +53,21 @@ def program(words: list[str], ready: str) -> Iterator[str]:
 
 @contextmanager
 def live_farm(cpus: int = 2) -> Iterator[ServerProxy]:
-    """A fresh server and one client on loopback, their data in a temporary folder."""
+    """A fresh server and one client on loopback; a caller of it."""
+    with farm_address(cpus) as url:
+        yield ServerProxy(url, allow_none=True)
+
+
+@contextmanager
+def farm_address(cpus: int = 2) -> Iterator[str]:
+    """A fresh server and one client on loopback, their data in a temporary folder; the server's address."""
     with tempfile.TemporaryDirectory(prefix="hqbench-") as folder:
         server = [str(BIN / "hqserver"), "--port", "0", "--data", f"{folder}/server"]
         with program(server, "listening on ") as line:
             url = line.rpartition(" ")[2]
             client = [str(BIN / "hqclient"), "--server", url, "--port", "0", "--cpus", str(cpus)]
             with program([*client, "--data", f"{folder}/client"], "registered as client"):
-                yield ServerProxy(url, allow_none=True)
+                yield url
 
 
 class ThreadedServer(ThreadingMixIn, SimpleXMLRPCServer):
@@ -239,6 +246,75 @@ def bench_submission(rounds: int) -> None:
     row("getJobs of 1,000 jobs, all attributes", statistics.median(queried), "ms", "a bare ping in ms", 1000 / ping)
 
 
+def reading_rate(farm: ServerProxy, job: int, count: int) -> float:
+    """How often a second the costly attributes of one job can be read."""
+    attribs = ["uiStatus", "overallProgress", "ETA"]
+    return per_second(count, lambda: [farm.getJob(job, attribs) for _ in range(count)])
+
+
+def bench_descendants(descendants: int, rounds: int) -> None:
+    """What is told of a whole family, for a job with very many descendants and for one without any."""
+    with live_farm() as farm:
+        (root,) = farm.newjob({"name": "root"} | SPECIFICATION)
+        (alone,) = farm.newjob(SPECIFICATION)
+        for start in range(0, descendants, 10_000):
+            farm.newjob([SPECIFICATION] * min(10_000, descendants - start), root)
+        many, none = [], []
+        for _ in range(rounds):
+            many.append(reading_rate(farm, root, 300))
+            none.append(reading_rate(farm, alone, 300))
+    what = f"uiStatus, overallProgress, ETA, {descendants:,} descendants"
+    row(what, statistics.median(many), "reads/s", "the same of a job without", statistics.median(none))
+
+
+NESTED = {
+    "name": "frame",
+    "command": {"windows": "rem a render command of a usual length " + "x" * 200},
+    "environment": {f"VARIABLE_{number}": f"a value of variable {number}" for number in range(8)},
+    "conditions": [{"type": "client", "name": "group", "op": "in", "value": "render,simulation"}],
+    "tags": ["single:frames"],
+    "priority": 5,
+}
+
+
+def bench_nested(children: int, rounds: int) -> None:
+    """One call with very many nested children, and how long others wait for a ping meanwhile."""
+    took, waits, alone = [], [], []
+    for _ in range(rounds):
+        with farm_address() as url:
+            farm = ServerProxy(url)
+            alone.append(max(ping_seconds(farm) for _ in range(50)))
+            # In a process of its own: what it costs to write the call down must not hold up our pings.
+            words = [sys.executable, __file__, "--submit-nested", str(children), url]
+            with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as caller:
+                slowest = 0.0
+                while caller.poll() is None:
+                    slowest = max(slowest, ping_seconds(farm))
+                    time.sleep(0.01)
+                assert caller.stdout is not None
+                took.append(float(caller.stdout.read()))
+            waits.append(slowest)
+    what = f"newjob with {children:,} nested children in one call"
+    row(what, children / statistics.median(took), "jobs/s", "one such call a second", children)
+    slowest, idle = (statistics.median(each) * 1000 for each in (waits, alone))
+    row("the slowest ping meanwhile", slowest, "ms", "idle, ms", idle)
+
+
+def submit_nested(children: int, url: str) -> None:
+    """One call with so many nested children; prints how long it took."""
+    farm = ServerProxy(url)
+    began = time.perf_counter()
+    farm.newjob({"name": "parent", "children": [NESTED] * children})
+    print(time.perf_counter() - began)
+
+
+def ping_seconds(farm: ServerProxy) -> float:
+    """How long one ping takes."""
+    began = time.perf_counter()
+    farm.ping()
+    return time.perf_counter() - began
+
+
 def bench_latency(rounds: int) -> None:
     """From newjob to the command's start on an idle farm."""
     with live_farm() as farm:
@@ -259,14 +335,20 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds of which the median counts")
     parser.add_argument("--quick", action="store_true", help="one round, few jobs: does it run at all?")
     parser.add_argument("--serve-ping", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--submit-nested", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve_ping:
         serve_ping()
+        return 0
+    if options.submit_nested:
+        submit_nested(int(options.submit_nested[0]), options.submit_nested[1])
         return 0
     rounds = 1 if options.quick else options.rounds
     print(f"median of {rounds} rounds; {os.cpu_count()} CPUs; ratios compare what ran side by side\n")
     bench_throughput([200] if options.quick else [1000, 5000], rounds, options.peers)
     bench_submission(rounds)
+    bench_nested(1_000 if options.quick else 10_000, 1 if options.quick else rounds)
+    bench_descendants(1_000 if options.quick else 100_000, rounds)
     bench_latency(5 if options.quick else 20)
     return 0
 
