@@ -17,12 +17,15 @@ FLOORS = {
     "hqserver.store": ("hqserver.domain",),
     "hqserver.services": ("hqserver.domain", "hqserver.store"),
     "hqserver.rpc": ("hqserver.domain", "hqserver.services"),
-    "hqserver.http": ("hqserver.domain", "hqserver.services", "hqserver.rpc"),
+    "hqserver.web": (),
+    "hqserver.http": ("hqserver.domain", "hqserver.services", "hqserver.rpc", "hqserver.web"),
     "hqserver.clock": (),
-    "hqserver.config": ("hqserver.domain", "hqserver.services"),
+    "hqserver.config": ("hqserver.domain", "hqserver.services", "hqserver.mail_settings"),
+    "hqserver.mail_settings": ("hqserver.domain",),
+    "hqserver.smtp": ("hqserver.domain", "hqserver.services"),
     "hqserver.ticks": ("hqserver.domain", "hqserver.services"),
     "hqserver.waker": ("hqserver.domain", "hqserver.services"),
-    "webui": ("hqserver.domain", "hqserver.services", "hqserver.rpc", "hqserver.http"),
+    "webui": ("hqserver.domain", "hqserver.services", "hqserver.rpc", "hqserver.web"),
     "hqclient": ("hqserver.domain",),
 }
 """What each part of the tree may import of the others. The most specific name decides."""
