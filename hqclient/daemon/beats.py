@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .caution import Caution
 from .host_os import utc_offset_minutes
 from .instructions import Instruction
 from .load import LoadSampler
@@ -30,7 +31,6 @@ from .work import Status, Work
 
 _log = logging.getLogger(__name__)
 
-_MOST_REPORTS = 1_000
 _BUSY_SECONDS = 0.02
 
 
@@ -64,7 +64,7 @@ class Beats:
         self._shipping = Shipping()
         self._shipment = Shipment()
         self._said_something = False
-        self._refusals = 0
+        self._caution = Caution()
 
     def has_news(self) -> bool:
         """Whether a live run has printed, or come further, and it is time to say so."""
@@ -75,8 +75,9 @@ class Beats:
         return list(self._work.runs)
 
     def registered(self, registration: Registration) -> None:
-        """The server named the runs that it does not count."""
+        """The server named the runs that it does not count. What it has of the logs of all others is to be seen."""
         now = time.monotonic()
+        self._shipping.doubt(self._work.runs)
         for run in registration.stop:
             self._do(self._work.unwanted(run, now))
 
@@ -89,16 +90,14 @@ class Beats:
         load = await self._sampler.sample()
         self._watch_disk(load.disk_free_kb)
         now = time.monotonic()
-        reports = self._work.reports(now)[:_MOST_REPORTS]
-        if self._refusals and reports:
-            # One at a time, in turn: a report the server chokes on must not hold up the others.
-            reports = [reports[self._refusals % len(reports)]]
+        reports = self._caution.choose(self._work.reports(now), now)
+        live = {} if self._caution.is_careful else self._live_folders()
         ended = {
             report["run"]: (self._folder(report["run"]), int(report["logSize"]))
             for report in reports
             if report["kind"] == ENDED
         }
-        self._shipment = self._shipping.next_shipment(ended, self._live_folders(), now)
+        self._shipment = self._shipping.next_shipment(ended, live, now)
         sent = [each for each in reports if each["kind"] != ENDED or each["run"] in self._shipment.complete]
         self._said_something = bool(sent or self._shipment.pieces)
         return {
@@ -117,9 +116,9 @@ class Beats:
             "reports": [for_wire(report) for report in sent],
         }
 
-    def answered(self, answer: Answer, took_seconds: float) -> bool:
+    def answered(self, answer: Answer, took_seconds: float, sent_at: float) -> bool:
         """Follow the answer; returns False when something was said and nothing of it arrived."""
-        self._refusals = 0
+        self._caution.taken()
         self._work.spare_gauge.beat_took(took_seconds)
         now = time.monotonic()
         shipped = self._shipping.answered(self._shipment, answer.offsets)
@@ -141,15 +140,16 @@ class Beats:
                     steps += self._work.misordered(run, reason, now)
                 case UpgradeOrder() | RestartOrder() | EndOrder():
                     told.append(order)
-        self._do(steps)
+        # Last, so that no run is given more time that is told to end.
+        self._do([*steps, *self._work.heard(sent_at)])
         self._shipping.keep_only(self._work.runs)
         for client_order in told:
             self._told(client_order)
         return bool(shipped or answer.verdicts or not self._said_something)
 
-    def refused(self) -> None:
-        """The server did not take the beat: try another report next time."""
-        self._refusals += 1
+    def refused(self) -> bool:
+        """The server did not take the beat; returns whether the next one says something else."""
+        return self._caution.refused(time.monotonic())
 
     def _live_folders(self) -> dict[str, RunFolder]:
         return {

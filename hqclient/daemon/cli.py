@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from hqserver.domain.crash import crash_point
 from hqserver.domain.settings import SettingError
 from hqserver.domain.version import VERSION
 
@@ -88,6 +89,7 @@ def _hand_over(config: Config, data: DataFolder, arguments: Sequence[str]) -> No
         store.record(state)
     if version:
         trial_seconds = config.upgrade_timeout_seconds if state.trial else 0.0
+        crash_point("upgrade_handed_over")
         data.unlock()  # the next code locks it anew; whoever comes between has it, and that code ends
         become(handover_command(data.code, version, trial_seconds, arguments))
 

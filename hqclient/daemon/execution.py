@@ -12,24 +12,30 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
+
+from hqserver.domain.crash import crash_point
 
 from .identity import DataFolder
-from .instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Pause, Resume, Send
-from .orphans import keep_orphan
+from .instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Pause, Renew, Resume, Send
 from .outbox import Accepted, Entry, Outbox, Queued, Settled
 from .protocol import ProtocolError, StartOrder, read_start_order
 from .runs import killing, pausing
 from .runs.kill_request import KillRequest
 from .runs.launcher import new_launcher
+from .runs.lease import write_lease
 from .runs.lost import record_of_lost
 from .runs.pauses import Pauses, read_pauses
 from .runs.runfolder import ExitRecord, RunFolder, Standing
 from .runs.runfolders import RunFolders
+from .settlement import Settlement
 from .work import Run, Work
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _SWEEP_SECONDS = 5.0
+_MOST_THREADS = 8
 
 Environment = Callable[[Mapping[str, str]], dict[str, str]]
 """From an order's environment to that of its command."""
@@ -43,13 +49,14 @@ class Execution:
     ) -> None:
         """`changed` is called after anything that may have changed what a beat says. Raises `OSError`."""
         self._work = work
-        self._data = data
         self._outbox = outbox
         self._environment = environment
         self._changed = changed
         self._folders = RunFolders(data.runs)
         self._launcher = new_launcher(self._started, self._ended)
-        self._chores = ThreadPoolExecutor(1, thread_name_prefix="chores")
+        self._settlement = Settlement(self._folders, data.orphans)
+        # Apart from what the beats need: a tree that does not die, or stop, must not hold them up.
+        self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="runs")
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: set[str] = set()
 
@@ -63,7 +70,7 @@ class Execution:
             self._work.found_report(report)
         for folder in self._folders:
             if folder.run_id in ledger.settled:
-                self._chores.submit(self._remove, folder, None)
+                self._settlement.remove(folder)
             elif folder.run_id not in self._work.runs:
                 self._take_up(folder, now)
         for run in list(ledger.held):
@@ -78,8 +85,12 @@ class Execution:
                 case Launch(order):
                     self._launch(order)
                 case Keep(order):
+                    crash_point("order_before_kept")
                     self._write(Accepted(order.run), partial(self._kept, order.run))
+                case Renew(run, ends_at):
+                    self._renew(run, ends_at)
                 case Send(report):
+                    crash_point("report_before_kept")
                     self._write(Queued(report), partial(self._report_kept, report["id"]))
                 case Kill(run, request):
                     self._kill(run, request)
@@ -90,9 +101,12 @@ class Execution:
                 case Resume(run):
                     self._spawn(self._resume(self._work.runs[run]))
                 case Discard(run):
-                    self._settle(run, None)
+                    crash_point("report_acknowledged")
+                    self._write(Settled(run), lambda _: crash_point("run_settled"))
+                    self._settlement.remove(self.folder(run))
                 case Orphan(run):
-                    self._settle(run, self._keep_orphan)
+                    self._write(Settled(run), lambda _: None)
+                    self._settlement.keep(self.folder(run))
         self._changed()
 
     def folder(self, run: str) -> RunFolder:
@@ -105,7 +119,8 @@ class Execution:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._chores.shutdown)
+        await asyncio.to_thread(self._threads.shutdown)
+        await self._settlement.close()
         await self._outbox.close()
 
     # Taking up what is there
@@ -136,6 +151,7 @@ class Execution:
     def _kept(self, run: str, problem: BaseException | None) -> None:
         now = time.monotonic()
         if problem is None:
+            crash_point("order_kept")
             self.do(self._work.kept(run, now))
         else:
             _log.error("run %s is refused: %s", run, problem)
@@ -144,13 +160,33 @@ class Execution:
     def _launch(self, order: StartOrder) -> None:
         try:
             folder = self._folders.create(order.as_struct(self._environment(order.environment)))
+            self._begin_lease(order, folder)
         except (OSError, ValueError) as problem:
             _log.error("run %s of job %d cannot be started: %s", order.run, order.job, problem)
             reason = f"the client cannot make the run's folder: {problem}"
             self.do(self._work.not_launched(order.run, reason, time.monotonic()))
             return
+        crash_point("folder_made")
         self._launcher.launch(folder)
+        crash_point("launcher_told")
         _log.info("Running %sjob %d, run %s", order.hook and f"{order.hook} of ", order.job, order.run)
+
+    def _begin_lease(self, order: StartOrder, folder: RunFolder) -> None:
+        """Raises `OSError`, the folder gone: without its lease written down the run must not begin."""
+        if order.limits.lease_seconds:
+            try:
+                write_lease(folder, order.limits.lease_end(self._work.heard_at))
+            except OSError:
+                self._folders.remove(folder)
+                raise
+
+    def _renew(self, run: str, ends_at: float) -> None:
+        try:
+            write_lease(self.folder(run), ends_at)
+        except OSError as problem:
+            # Its runner ends it when the time has come: what is not certain does not count.
+            _log.error("run %s: its lease cannot be renewed: %s", run, problem)
+        crash_point("lease_renewed")
 
     def _started(self, run: str) -> None:
         self.do(self._work.started(run, time.monotonic()))
@@ -165,6 +201,7 @@ class Execution:
             return
         record = folder.exit_record()
         if record is not None:
+            crash_point("end_noticed")
             self._over(held, record)
             return
         standing = folder.standing()
@@ -184,17 +221,19 @@ class Execution:
     async def _bury(self, run: Run, folder: RunFolder) -> None:
         """The runner died without a record: see that nothing of the run is alive, then say so in its
         place."""
-        while (await asyncio.to_thread(killing.clean_up, folder))[1]:
+        while (await self._blocking(killing.clean_up, folder))[1]:
             _log.warning("job %d, run %s: parts of it cannot be ended yet", run.job, run.run)
             await asyncio.sleep(_SWEEP_SECONDS)
-        record = await asyncio.to_thread(record_of_lost, folder, run.kill)
+        record = await self._blocking(partial(record_of_lost, kill=run.kill), folder)
         self._ending.discard(run.run)
         self._over(run, record)
 
     def _kill(self, run: str, request: KillRequest) -> None:
         _log.info("Cancelling job %d, run %s: %s", self._work.runs[run].job, run, request.reason)
+        crash_point("kill_before_requested")
         try:
             self.folder(run).request_kill(request)
+            crash_point("kill_requested")
         except OSError as problem:
             _log.error("run %s: its runner cannot be asked to end it: %s", run, problem)
             self._spawn(self._force_kill(run))
@@ -202,7 +241,7 @@ class Execution:
     async def _force_kill(self, run: str) -> None:
         folder = self.folder(run)
         _log.warning("run %s did not end when asked: ending it by force", run)
-        _, left = await asyncio.to_thread(killing.force_kill, folder)
+        _, left = await self._blocking(killing.force_kill, folder)
         if left:
             _log.error("run %s: processes %s cannot be ended", run, left)
         elif not folder.is_alive():
@@ -213,7 +252,7 @@ class Execution:
     async def _pause(self, run: Run) -> None:
         folder = self.folder(run.run)
         _log.info("Pausing job %d, run %s", run.job, run.run)
-        while (left := await asyncio.to_thread(pausing.pause, folder)) and run.pause.wanted:
+        while (left := await self._blocking(pausing.pause, folder)) and run.pause.wanted:
             _log.warning("job %d, run %s: processes %s cannot be stopped yet", run.job, run.run, left)
             await asyncio.sleep(_SWEEP_SECONDS)
         if folder.is_alive():  # otherwise it has just ended, and that is all there is to say
@@ -222,27 +261,9 @@ class Execution:
     async def _resume(self, run: Run) -> None:
         folder = self.folder(run.run)
         _log.info("Resuming job %d, run %s", run.job, run.run)
-        await asyncio.to_thread(pausing.resume, folder)
+        await self._blocking(pausing.resume, folder)
         if folder.is_alive():
             self.do(self._work.resumed(run.run, time.monotonic()))
-
-    # Settling
-
-    def _settle(self, run: str, before: Callable[[RunFolder], None] | None) -> None:
-        self._write(Settled(run), lambda _: None)
-        self._chores.submit(self._remove, self.folder(run), before)
-
-    def _keep_orphan(self, folder: RunFolder) -> None:
-        _log.warning("the server did not want run %s: its log is kept in %s", folder.run_id, self._data.orphans)
-        keep_orphan(folder, self._data.orphans)
-
-    def _remove(self, folder: RunFolder, before: Callable[[RunFolder], None] | None) -> None:
-        try:
-            if before is not None:
-                before(folder)
-            self._folders.remove(folder)
-        except OSError as problem:
-            _log.warning("run %s: its folder cannot be removed: %s", folder.run_id, problem)
 
     # Writing down
 
@@ -251,11 +272,15 @@ class Execution:
             # Sent all the same: the exit record has its own room on the disk, and tells it again after a
             # crash.
             _log.error("report %s could not be written down: %s", report_id, problem)
+        crash_point("report_kept")
         self._work.report_kept(report_id)
         self._changed()
 
     def _write(self, entry: Entry, then: Callable[[BaseException | None], None]) -> None:
         self._outbox.post(entry).add_done_callback(lambda done: None if done.cancelled() else then(done.exception()))
+
+    async def _blocking(self, function: Callable[[RunFolder], _T], folder: RunFolder) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, folder)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

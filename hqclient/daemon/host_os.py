@@ -92,6 +92,25 @@ def process_start(pid: int) -> str | None:
         return None
 
 
+def environment(pid: int) -> bytes:
+    """The environment that the process was started with, `NAME=value` and NUL by turns; b"" where we may not read it.
+
+    Raises `ProcessLookupError` when there is no such process.
+    """
+    try:
+        if LINUX:
+            with Path(f"/proc/{pid}/environ").open("rb", buffering=0) as file:
+                return file.read()
+        known = psutil.Process(pid).environ()
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        raise ProcessLookupError(pid) from None
+    except ProcessLookupError:
+        raise
+    except (OSError, psutil.Error):
+        return b""
+    return b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in known.items())
+
+
 def buried(pid: int) -> int:
     """A number that grows whenever a child of the process has ended and been waited for; 0 where it is not counted."""
     if not LINUX:

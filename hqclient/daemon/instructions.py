@@ -53,6 +53,14 @@ class Resume:
 
 
 @dataclass(frozen=True)
+class Renew:
+    """The run's lease ends then (`host_os.uptime_seconds`), and not sooner."""
+
+    run: str
+    ends_at: float
+
+
+@dataclass(frozen=True)
 class Send:
     """Keep the report in the outbox; then `Work.report_kept`."""
 
@@ -74,4 +82,4 @@ class Orphan:
     run: str
 
 
-Instruction = Keep | Launch | Kill | ForceKill | Pause | Resume | Send | Discard | Orphan
+Instruction = Keep | Launch | Kill | ForceKill | Pause | Resume | Renew | Send | Discard | Orphan

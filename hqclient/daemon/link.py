@@ -15,6 +15,8 @@ from xmlrpc.client import Fault, dumps, loads
 
 import h11
 
+from hqserver.domain.crash import crash_point
+
 from .config import ServerAddress
 from .wiretext import clean
 
@@ -170,6 +172,7 @@ class _Connection:
         try:
             self._send(request, body)
             await self._writer.drain()
+            crash_point("call_sent")
             response = await self._event()
         except ConnectionError:
             if self._heard:

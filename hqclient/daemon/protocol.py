@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .limits import MAX_TIME, Limits
+from .limits import Limits
+from .runs.failures import ACTIONS, FailurePattern
 
 PROTOCOL = 1
 """Version of the protocol, sent at registration."""
@@ -46,6 +47,7 @@ class StartOrder:
     log_limit: int
     kill_grace_seconds: float
     progress_patterns: tuple[str, ...]
+    failure_patterns: tuple[FailurePattern, ...]
     limits: Limits
     hook: str
 
@@ -64,6 +66,7 @@ class StartOrder:
             "logLimit": self.log_limit,
             "killGrace": self.kill_grace_seconds,
             "progressPatterns": list(self.progress_patterns),
+            "failurePatterns": [each._asdict() for each in self.failure_patterns],
             "hook": self.hook,
             **self.limits.as_struct(),
         }
@@ -237,9 +240,18 @@ def _read_start(run: str, order: Mapping[str, object]) -> StartOrder:
         log_limit=_whole(order.get("logLimit", 64 << 20), "logLimit"),
         kill_grace_seconds=_number(order.get("killGrace", 10.0), "killGrace"),
         progress_patterns=tuple(str(pattern) for pattern in patterns),
-        limits=Limits(max_time_seconds=_number(order.get(MAX_TIME, 0.0), MAX_TIME)),
+        failure_patterns=tuple(map(_read_failure_pattern, _get(order, "failurePatterns", list, []))),
+        limits=Limits.of_order(order, _number),
         hook=_get(order, "hook", str, ""),
     )
+
+
+def _read_failure_pattern(value: object) -> FailurePattern:
+    each = _struct(value, "failurePatterns")
+    action = _get(each, "action", str)
+    if action not in ACTIONS:
+        raise ProtocolError(f"failurePatterns: the action must be one of {', '.join(ACTIONS)}")
+    return FailurePattern(_get(each, "pattern", str), action)
 
 
 def _interval(answer: Mapping[str, object]) -> float:

@@ -47,6 +47,8 @@ def ended_report(run: str, record: ExitRecord) -> Report:
         "killed": record.killed,
         "reason": record.reason,
         "limit": record.limit,
+        "failure": record.failure,
+        "failureLine": record.failure_line,
         "startedAt": list(record.started_at),
         "endedAt": list(record.ended_at),
         "logSize": record.log_size,

@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from hqserver.domain.crash import crash_point
+
+from .host_os import uptime_seconds
 from .identity import Identity, IdentityFile
 from .link import LinkDown, NotAFarm, ServerFault, Transport
 from .protocol import Answer, ProtocolError, Registration, UpgradeOrder, read_answer, read_registration
@@ -24,6 +27,8 @@ _log = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
 _NAME_TAKEN_SECONDS = 60.0
 _UNKNOWN, _CONFLICT, _NO_SUCH_METHOD = 401, 409, -32601
+_LATER = (429, 503, 507)
+"""Faults that say nothing about the beat: the server is busy, or its disk is full."""
 
 
 class DuplicateClient(Exception):
@@ -49,14 +54,18 @@ class BeatSource(Protocol):
     async def compose(self) -> dict[str, Any]:
         """The next beat, but for session and sequence."""
 
-    def answered(self, answer: Answer, took_seconds: float) -> bool:
+    def answered(self, answer: Answer, took_seconds: float, sent_at: float) -> bool:
         """The server has answered the beat last composed, so long after it was due.
 
-        Returns False when that brought nothing forward.
+        `sent_at` is when it began to be sent, by `host_os.uptime_seconds`. Returns False when that brought nothing
+        forward.
         """
 
-    def refused(self) -> None:
-        """The server did not take the beat last composed, and never will as it stands."""
+    def refused(self) -> bool:
+        """The server did not take the beat last composed, and never will as it stands.
+
+        Returns whether the next one says something else.
+        """
 
 
 class Session:
@@ -162,6 +171,7 @@ class Session:
             raise WrongServer(f"there is no farm's server at {self._server}: {problem}") from None
 
     def _take_registration(self, registration: Registration) -> None:
+        crash_point("client_registered")
         if registration.secret:
             self._identity = Identity(self._server, registration.client, registration.secret)
             try:
@@ -214,6 +224,7 @@ class Session:
         self._sequence += 1
         leaving = {"leaving": True} if self._leaving else {}
         beat = {"session": self._id, "sequence": self._sequence, **await self._source.compose(), **leaving}
+        sent_at = uptime_seconds()
         try:
             answer = read_answer(await self._transport.call("clientBeat", beat, self.secret))
         except ServerFault as fault:
@@ -224,19 +235,22 @@ class Session:
                 _log.warning("registering again: %s", fault.sentence)
                 await self._back_off()
                 return False
-            self._source.refused()
+            if fault.code not in _LATER and self._source.refused():
+                self._pause_seconds = _FIRST_PAUSE_SECONDS
             await self._face_silence(fault)
         except (LinkDown, ProtocolError) as problem:
             await self._face_silence(problem)
         else:
+            crash_point("answer_read")
             self._hear_again()
             self._interval_seconds = answer.interval_seconds
             self._beat_answered()
             self._has_left = bool(leaving)
-            if self._source.answered(answer, time.monotonic() - due_at):
+            if self._source.answered(answer, time.monotonic() - due_at, sent_at):
                 self._pause_seconds = _FIRST_PAUSE_SECONDS
             else:
                 await self._back_off()
+            crash_point("answer_applied")
         return not self._has_left
 
     async def _face_silence(self, problem: Exception) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -45,18 +45,31 @@ class Shipment:
 
 
 class Shipping:
-    """Follows the logs of runs from their start to their settlement."""
+    """Follows the logs of runs from their start to their settlement.
+
+    The server takes a piece only where its own log ends, so what was sent counts only once it is known where that is.
+    It is in doubt after a beat that was not answered, for runs of an earlier daemon, and after a registration, which
+    may be with a server that was restored: such a run completes only with what the server says it has.
+    """
 
     def __init__(self) -> None:
         self._offsets: dict[str, int] = {}
+        self._in_doubt: set[str] = set()
         self._progress: dict[str, float] = {}
         self._live_at = float("-inf")
+
+    def doubt(self, runs: Iterable[str]) -> None:
+        """It is not known any more, or never was, how much of the logs of these runs the server has."""
+        for run in runs:
+            self._offsets.pop(run, None)
+            self._in_doubt.add(run)
 
     def keep_only(self, held: Container[str]) -> None:
         """Forget the runs that are not held any more."""
         for known in (self._offsets, self._progress):
             for run in [run for run in known if run not in held]:
                 del known[run]
+        self._in_doubt = {run for run in self._in_doubt if run in held}
 
     def has_news(self, live: Mapping[str, LogSource], now: float) -> bool:
         """Whether a live run has output or progress that the server does not know and that may go now."""
@@ -75,7 +88,7 @@ class Shipping:
         shipment = Shipment()
         waiting: dict[str, tuple[LogSource, int]] = {}
         for run, (source, size) in ended.items():
-            if self._offsets.get(run, 0) >= size:
+            if size == 0 or (run not in self._in_doubt and self._offsets.get(run, 0) >= size):
                 shipment.complete.add(run)
             else:
                 waiting[run] = (source, size)
@@ -91,21 +104,29 @@ class Shipping:
                     self._live_at = now
         room = BEAT_LIMIT
         for left, (run, (source, size)) in zip(range(len(waiting), 0, -1), waiting.items(), strict=True):
-            offset = self._offsets.get(run, 0)
-            data = source.read_log(offset, min(size - offset, room, max(room // left, _LEAST_SHARE)))
-            if data:
+            if run in self._in_doubt and run not in self._offsets:
+                shipment.pieces.append(Piece(run, 0, b""))  # the answer says where the server's log ends
+                continue
+            offset = self._offsets.setdefault(run, 0)
+            data = source.read_log(offset, min(max(size - offset, 0), room, max(room // left, _LEAST_SHARE)))
+            if data or run in self._in_doubt:
                 shipment.pieces.append(Piece(run, offset, data))
                 room -= len(data)
             # A log shorter than its record says has been cut by a crash: what is there is all there will be.
-            if run in ended and (offset + len(data) >= size or (not data and room > 0)):
+            whole = offset + len(data) >= size or (not data and room > 0)
+            if run in ended and whole and run not in self._in_doubt:
                 shipment.complete.add(run)
+        self._in_doubt.update(piece.run for piece in shipment.pieces)
         return shipment
 
     def answered(self, shipment: Shipment, offsets: Mapping[str, int]) -> bool:
         """The server has answered the beat with this shipment; returns whether any log got further."""
-        before = dict(self._offsets)
         self._progress.update(shipment.progress)
+        further = False
         for piece in shipment.pieces:
             if piece.run in offsets:
+                before = self._offsets.get(piece.run, 0 if piece.data else -1)
+                further = further or offsets[piece.run] != before
                 self._offsets[piece.run] = offsets[piece.run]
-        return any(self._offsets.get(piece.run, 0) != before.get(piece.run, 0) for piece in shipment.pieces)
+                self._in_doubt.discard(piece.run)
+        return further

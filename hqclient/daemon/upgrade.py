@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+from hqserver.domain.crash import crash_point
 from hqserver.domain.package import PACKAGE_LIMIT, REQUIREMENTS, BadPackage, unpack, version_of
 
 from .codestore import CodeStore
@@ -103,7 +104,9 @@ class Upgrades:
         state = self._store.state
         try:
             if state.trial == self._own_version:
+                crash_point("upgrade_before_confirmed")
                 self._store.record(state.confirmed())
+                crash_point("upgrade_confirmed")
                 _log.info("Upgraded to version %s", self._own_version)
             if self._store.folder.is_dir():
                 self._store.prune(used)
@@ -153,7 +156,9 @@ class Upgrades:
                 raise _Refused(lacking)
             self._store.folder.mkdir(mode=0o700, exist_ok=True)
             self._store.add(package)
+            crash_point("package_unpacked")
             self._store.record(self._store.state.to_try(version))
+            crash_point("upgrade_recorded")
         except BadPackage as problem:
             raise _Refused(f"the package {problem}") from None
         except OSError as problem:

@@ -12,7 +12,7 @@ from itertools import count
 
 from .cpu_queue import CpuQueue
 from .held import KILL_MARGIN_SECONDS, Run, Status
-from .instructions import Discard, ForceKill, Instruction, Keep, Launch, Orphan, Send
+from .instructions import Discard, ForceKill, Instruction, Keep, Launch, Orphan, Renew, Send
 from .protocol import APPLIED, StartOrder
 from .reports import ENDED, PAUSED, RESUMED, STARTED, Report, ended_report
 from .runs.kill_request import KillRequest
@@ -34,6 +34,8 @@ class Work:
         self.cpus = cpus
         self.runs: dict[str, Run] = {}
         self.draining = False
+        self.heard_at = -math.inf
+        """When the last beat that was answered had been sent (`host_os.uptime_seconds`): leases count from then."""
         self.spare_gauge = SpareGauge(cpus)
         self.queue = CpuQueue(cpus, self.runs, self.spare_gauge)
         self._seen = SettledRuns(seen)
@@ -47,7 +49,7 @@ class Work:
         if order.run in self.runs or order.run in self._seen:
             return []
         run = self.runs[order.run] = Run.of_order(order, order.cpus or self.cpus, Status.ACCEPTING, now)
-        if self.draining:
+        if self.draining and not order.hook:
             return run.refuse("the client is shutting down", now)
         if run.cpus > self.cpus:
             return run.refuse(f"it needs {run.cpus} CPUs, the client offers {self.cpus}", now)
@@ -111,6 +113,12 @@ class Work:
         run.unwanted = run.unwanted or verdict != APPLIED
         return self._settle(run)
 
+    def heard(self, sent_at: float) -> list[Instruction]:
+        """The server has answered a beat that was sent then (`host_os.uptime_seconds`): every lease begins anew."""
+        self.heard_at = sent_at
+        leased = [run for run in self.live() if run.limits.lease_seconds and run.kill is None]
+        return [Renew(run.run, run.limits.lease_end(sent_at)) for run in leased]
+
     # What became of the instructions
 
     def kept(self, run_id: str, now: float) -> list[Instruction]:
@@ -123,7 +131,7 @@ class Work:
             return [Discard(run_id)]
         if run.kill is not None:
             return run.refuse(run.kill.reason, now)
-        if self.draining:
+        if self.draining and not (run.order and run.order.hook):
             return run.refuse("the client is shutting down", now)
         run.status, run.since = Status.QUEUED, now
         return self._start_what_fits(now)
@@ -193,9 +201,10 @@ class Work:
         return run.carry_out_pause(now) if run.pause.wanted else []
 
     def drain(self, now: float) -> list[Instruction]:
-        """Take no new runs, and hand back those that wait."""
+        """Take no new runs, and hand back those that wait, but for hooks: they end what was begun here (9.13)."""
         self.draining = True
-        return [step for run in self.queue.waiting() for step in run.refuse("the client is shutting down", now)]
+        waiting = [run for run in self.queue.waiting() if not (run.order and run.order.hook)]
+        return [step for run in waiting for step in run.refuse("the client is shutting down", now)]
 
     def kill_all(self, reason: str, now: float) -> list[Instruction]:
         """End every run there is."""

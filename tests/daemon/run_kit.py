@@ -38,7 +38,12 @@ def an_order(command: str = "true", **fields: Any) -> dict[str, Any]:
         "killGrace": 0.3,
         "progressPatterns": [],
         "hook": "",
+        "failurePatterns": [],
         "maxTime": 0.0,
+        "minTime": 0.0,
+        "maxSilence": 0.0,
+        "maxMemory": 0.0,
+        "lease": 0.0,
     }
     return {**order, **fields}
 
@@ -65,9 +70,13 @@ def is_gone(pid: int) -> bool:
 
 
 @contextmanager
-def runner_of(folder: RunFolder, **popen: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A runner of its own for the run, ended with all it started when the block is left."""
-    with subprocess.Popen([sys.executable, "-m", "hqclient.daemon.runs.runner", str(folder.path)], **popen) as runner:
+def runner_of(folder: RunFolder, group: Path | None = None, **popen: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A runner of its own for the run, ended with all it started when the block is left.
+
+    `group` is the control group that it enters.
+    """
+    words = [sys.executable, "-m", "hqclient.daemon.runs.runner", str(folder.path), *([str(group)] if group else [])]
+    with subprocess.Popen(words, **popen) as runner:
         try:
             yield runner
         finally:

@@ -41,7 +41,7 @@ def test_what_is_for_the_client_itself_is_told_after_what_is_for_runs(tmp_path: 
     log, order = Log(), a_start_order()
     sampler = LoadSampler(tmp_path, time.monotonic)
     beats = Beats(Work(1), sampler, lambda run: RunFolder(tmp_path / run), log.do, 0, log.done.append)
-    beats.answered(Answer(1.0, orders=(*ORDERS, order)), 0.0)
+    beats.answered(Answer(1.0, orders=(*ORDERS, order)), 0.0, 0.0)
     assert log.done == [Keep(order), *ORDERS]
 
 
@@ -50,5 +50,5 @@ def test_an_order_for_the_client_that_nobody_follows_is_logged(
 ) -> None:
     beats = Beats(Work(1), LoadSampler(tmp_path, time.monotonic), lambda run: RunFolder(tmp_path / run), Log().do, 0)
     with caplog.at_level(logging.WARNING):
-        beats.answered(Answer(1.0, orders=(EndOrder("removed by ann"),)), 0.0)
+        beats.answered(Answer(1.0, orders=(EndOrder("removed by ann"),)), 0.0, 0.0)
     assert "removed by ann" in caplog.text

@@ -27,7 +27,10 @@ RUN, SHA = "0123456789abcdef" * 2, "0123456789abcdef" * 4
 
 
 def test_a_start_order_is_read_and_written_the_same() -> None:
-    order = an_order("echo hello", cpus=4, progressPatterns=["(.*)%"], hook="onSuccess", maxTime=2.5)
+    limits = {"maxTime": 2.5, "minTime": 0.5, "maxSilence": 60.0, "maxMemory": 2.0**22, "lease": 30.0}
+    failures = [{"pattern": "^ERROR", "action": "fatal"}, {"pattern": "no licence", "action": "licence"}]
+    order = an_order("echo hello", cpus=4, progressPatterns=["(.*)%"], hook="onSuccess", **limits)
+    order["failurePatterns"] = failures
     read = read_start_order(order)
     assert read.as_struct(read.environment) == order
 
@@ -48,8 +51,9 @@ def test_an_answer_is_read() -> None:
 
 
 def test_a_start_order_need_not_name_a_limit_or_a_hook() -> None:
-    order = read_start_order({key: value for key, value in an_order().items() if key not in ("maxTime", "hook")})
-    assert (order.limits, order.hook) == (Limits(max_time_seconds=0.0), "")
+    left_out = ("maxTime", "minTime", "maxSilence", "maxMemory", "lease", "failurePatterns", "hook")
+    order = read_start_order({key: value for key, value in an_order().items() if key not in left_out})
+    assert (order.limits, order.failure_patterns, order.hook) == (Limits(), (), "")
 
 
 def test_orders_for_runs_and_for_the_client_itself_are_read() -> None:
@@ -114,6 +118,11 @@ def test_an_answer_may_leave_out_what_is_empty() -> None:
         ({"killGrace": float("nan")}, "killGrace: must be a number"),
         ({"maxTime": -1.0}, "maxTime: must be a number, 0 or more"),
         ({"maxTime": "5"}, "maxTime: must be a number"),
+        ({"minTime": -1}, "minTime: must be a number, 0 or more"),
+        ({"lease": float("inf")}, "lease: must be a number"),
+        ({"failurePatterns": ["x"]}, "failurePatterns: must be a struct"),
+        ({"failurePatterns": [{"pattern": "x", "action": "panic"}]}, "failurePatterns: the action must be one of"),
+        ({"failurePatterns": [{"action": "fatal"}]}, "pattern: must be of type str"),
         ({"hook": 1}, "hook: must be of type str"),
     ],
 )

@@ -11,6 +11,7 @@ import psutil
 import pytest
 from run_kit import PROGRAMS, an_order, has_line, wait_until
 
+import hqclient
 from hqclient.daemon import host_os
 from hqclient.daemon.runs.kill_request import KillRequest
 from hqclient.daemon.runs.killing import force_kill
@@ -80,6 +81,19 @@ def test_a_launched_run_starts_ends_and_leaves_its_record(
 def test_this_platform_gets_the_launcher_it_can_use() -> None:
     launcher = new_launcher(lambda run: None, lambda run: None)
     assert isinstance(launcher, FreshProcessLauncher if host_os.WINDOWS else Launcher)
+
+
+def test_the_launchers_process_runs_the_same_code_as_the_daemon() -> None:
+    """P6: code that came from the server must not be mixed with what is installed."""
+
+    async def scene() -> None:
+        async with launching() as (launcher, _):
+            assert isinstance(launcher, Launcher)
+            assert launcher.pid is not None
+            first = psutil.Process(launcher.pid).environ()["PYTHONPATH"].split(os.pathsep)[0]
+            assert Path(first) == Path(hqclient.__file__).resolve().parents[1]
+
+    asyncio.run(scene())
 
 
 def test_runs_are_carried_out_side_by_side(folders: RunFolders, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
-from hqclient.daemon.runs.progress import MAX_LINE, ProgressScanner
+from hqclient.daemon.runs.lines import MAX_LINE, LineWindow
+from hqclient.daemon.runs.progress import ProgressScanner
 from hqserver.domain.progress import DEFAULT_PATTERNS
 
 
@@ -84,11 +85,11 @@ def test_of_a_flood_only_the_end_is_looked_at() -> None:
 
 
 def test_one_endless_line_takes_no_memory() -> None:
-    scanner = ProgressScanner(DEFAULT_PATTERNS)
+    window = LineWindow(1 << 16, 10)
     for _ in range(50):
-        scanner.feed(bytes(1 << 20))
-    assert len(scanner._buffer) <= 2 << 16
-    assert not scanner.pending
+        window.feed(bytes(1 << 20))
+    assert len(window._buffer) <= 2 << 16
+    assert not window.pending
 
 
 def test_a_catastrophic_pattern_is_given_up_and_the_others_go_on() -> None:

@@ -34,12 +34,13 @@ class Silence:
     async def compose(self) -> dict[str, Any]:
         return {"output": [], "reports": [], "queued": []}
 
-    def answered(self, answer: Answer, took_seconds: float) -> bool:
+    def answered(self, answer: Answer, took_seconds: float, sent_at: float) -> bool:
         assert took_seconds >= 0
         return self.progress
 
-    def refused(self) -> None:
+    def refused(self) -> bool:
         self.refusals += 1
+        return False
 
 
 class Stage:

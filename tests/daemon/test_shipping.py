@@ -74,7 +74,42 @@ def test_the_servers_offset_is_the_truth() -> None:
 def test_what_was_not_answered_is_sent_again() -> None:
     shipping, log = Shipping(), Log(b"text")
     first = shipping.next_shipment({"a": (log, 4)}, {}, 0.0)
-    assert shipping.next_shipment({"a": (log, 4)}, {}, 0.0) == first
+    again = shipping.next_shipment({"a": (log, 4)}, {}, 0.0)
+    assert (again.pieces, again.complete) == (first.pieces, set())
+    assert shipping.answered(again, {"a": 4})
+    assert shipping.next_shipment({"a": (log, 4)}, {}, 0.0).complete == {"a"}
+
+
+def test_a_run_does_not_complete_with_what_an_unanswered_beat_may_have_brought() -> None:
+    """The server may have taken the first piece: the second, which begins where that did, it would leave out."""
+    shipping, log = Shipping(), Log(b"first")
+    shipping.next_shipment({}, {"a": log}, 0.0)
+    log.content = b"first and last"
+    again = shipping.next_shipment({"a": (log, 14)}, {}, 2.0)
+    assert again.complete == set()
+    assert shipping.answered(again, {"a": 5})
+    last = shipping.next_shipment({"a": (log, 14)}, {}, 2.0)
+    assert [(piece.offset, piece.data) for piece in last.pieces] == [(5, b" and last")]
+    assert last.complete == {"a"}
+
+
+def test_of_a_run_in_doubt_the_server_is_asked_what_it_has() -> None:
+    shipping, log = Shipping(), Log(b"x" * 100)
+    shipping.doubt(["a", "b"])
+    asked = shipping.next_shipment({"a": (log, 100), "b": (Log(), 0)}, {}, 0.0)
+    assert [(piece.run, piece.offset, piece.data) for piece in asked.pieces] == [("a", 0, b"")]
+    assert asked.complete == {"b"}
+    assert shipping.answered(asked, {"a": 0})
+    assert shipping.next_shipment({"a": (log, 100)}, {}, 0.0).complete == {"a"}
+
+
+def test_a_run_in_doubt_of_which_the_server_has_all_completes_when_it_says_so() -> None:
+    shipping, log = Shipping(), Log(b"all")
+    shipping.doubt(["a"])
+    asked = shipping.next_shipment({"a": (log, 3)}, {}, 0.0)
+    assert shipping.answered(asked, {"a": 3})
+    done = shipping.next_shipment({"a": (log, 3)}, {}, 0.0)
+    assert (done.pieces, done.complete) == ([], {"a"})
 
 
 def test_an_answer_that_takes_nothing_counts_as_no_progress() -> None:

@@ -8,7 +8,7 @@ from agent_kit import a_record, a_start_order
 
 from hqclient.daemon.cpu_queue import QUEUE_PATIENCE_SECONDS
 from hqclient.daemon.held import KILL_MARGIN_SECONDS, STARTED_DELAY_SECONDS
-from hqclient.daemon.instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Send
+from hqclient.daemon.instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Renew, Send
 from hqclient.daemon.protocol import StartOrder
 from hqclient.daemon.runs.kill_request import KillRequest
 from hqclient.daemon.runs.pauses import Pauses
@@ -44,6 +44,18 @@ def test_an_order_is_written_down_before_it_is_launched() -> None:
     work, order = Work(2), a_start_order()
     assert work.ordered(order, 0.0) == [Keep(order)]
     assert work.kept(order.run, 0.1) == [Launch(order)]
+
+
+def test_an_answered_beat_renews_the_leases_of_what_runs_and_is_not_to_end() -> None:
+    """9.10: they count from the moment at which the beat was sent."""
+    work = Work(4)
+    leased, ending = running(work, lease=30.0), running(work, lease=30.0)
+    running(work)
+    work.kill_ordered(ending.run, "cancelled", 1.0)
+    assert work.heard(1000.0) == [Renew(leased.run, 1030.0)]
+    assert work.heard_at == 1000.0
+    over(work, leased)
+    assert work.heard(1005.0) == []
 
 
 def test_an_order_that_cannot_be_written_down_is_refused_and_no_more_are_taken_for_a_while() -> None:

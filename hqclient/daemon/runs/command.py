@@ -10,6 +10,8 @@ from pathlib import PurePath
 from typing import Any
 
 from .. import host_os
+from ..limits import Limits
+from .failures import FailurePattern
 from .process_tree import RUN_TOKEN
 
 _ARGUMENTS = {"cmd": ("/d", "/s", "/c"), "powershell": ("-NoProfile", "-Command"), "pwsh": ("-NoProfile", "-Command")}
@@ -26,6 +28,8 @@ class Command:
     log_limit: int
     kill_grace_seconds: float
     progress_patterns: tuple[str, ...]
+    failure_patterns: tuple[FailurePattern, ...]
+    limits: Limits
 
     @classmethod
     def of_order(cls, order: Mapping[str, Any]) -> Command:
@@ -42,6 +46,10 @@ class Command:
             log_limit=int(order["logLimit"]),
             kill_grace_seconds=float(order["killGrace"]),
             progress_patterns=tuple(order["progressPatterns"]),
+            failure_patterns=tuple(
+                FailurePattern(each["pattern"], each["action"]) for each in order.get("failurePatterns", [])
+            ),
+            limits=Limits.of_order(order),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zlib
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ class ExitRecord:
     """How a run ended. `exit_code` of a command ended by a signal is 128 + `signal`.
 
     `killed`: it ended because the daemon asked for it. `reason`: why it failed, "" when the command itself said so.
-    `limit`: the limit it had reached when it was killed for that (`limits`), otherwise "".
+    `limit`: the limit it had reached when it was killed for that, or failed for it (`limits`), otherwise "".
+    `failure`, `failure_line`: what a failure pattern found in the output (`failures`), "" for nothing.
     `log_hash`: SHA-256 of the file `log`, in hex. `max_memory_kb`: of the largest process of the tree.
     """
 
@@ -36,6 +38,8 @@ class ExitRecord:
     cpu_seconds: float
     max_memory_kb: int
     limit: str = ""
+    failure: str = ""
+    failure_line: str = ""
 
     def encode(self, run_id: str) -> bytes:
         """The record of that run with its checksum, padded to the size that was preallocated."""
@@ -46,7 +50,8 @@ class ExitRecord:
             record = b"%08x %d\n%b\n" % (zlib.crc32(body), len(body), body)
             if len(record) <= EXIT_RECORD_SIZE:
                 return record.ljust(EXIT_RECORD_SIZE, b"\0")
-            fields["reason"] = fields["reason"][: len(fields["reason"]) // 2]
+            for text in ("reason", "failure_line"):
+                fields[text] = fields[text][: len(fields[text]) // 2]
 
     @classmethod
     def decode(cls, record: bytes, run_id: str) -> ExitRecord | None:
@@ -62,6 +67,8 @@ class ExitRecord:
                 return None
             fields["started_at"] = Moment(*fields["started_at"])
             fields["ended_at"] = Moment(*fields["ended_at"])
-            return cls(**fields)
+            known = {field.name for field in dataclasses.fields(cls)}
+            # What a newer runner adds must not cost what it says besides, should the client go back to older code.
+            return cls(**{name: value for name, value in fields.items() if name in known})
         except (ValueError, TypeError, KeyError):
             return None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 
 import psutil
 
-from . import process_tree
+from .cgroups import Cgroup
+from .process_tree import ProcessId
 from .runfolder import RunFolder
+from .striking import kill_run_tree, strike_until_gone
 
 _STOP_PATIENCE_SECONDS = 1.0
 
@@ -19,8 +22,13 @@ def clean_up(folder: RunFolder, patience_seconds: float = 5.0) -> tuple[int, lis
     Returns how many processes were struck, and the pids that could not be ended in time: call again later.
     """
     pids = folder.pids()
-    command = None if pids is None else pids.command
-    return process_tree.kill_run_tree(folder.run_id, command, patience_seconds)
+    if pids is None:
+        return kill_run_tree(folder.run_id, None, patience_seconds)
+    struck, left = 0, list[int]()
+    if pids.cgroup and not _is_alive(pids.runner):  # otherwise it serves another run by now
+        struck, left = Cgroup(Path(pids.cgroup)).kill_until_gone(patience_seconds)
+    more, others = kill_run_tree(folder.run_id, pids.command, patience_seconds)
+    return struck + more, sorted({*left, *others})
 
 
 def force_kill(folder: RunFolder, patience_seconds: float = 5.0) -> tuple[int, list[int]]:
@@ -37,16 +45,29 @@ def force_kill(folder: RunFolder, patience_seconds: float = 5.0) -> tuple[int, l
     if runner is not None:
         with contextlib.suppress(psutil.NoSuchProcess):
             _stop(runner)
-            if folder.is_alive():
+            if folder.is_alive() and pids.cgroup:
+                Cgroup(Path(pids.cgroup)).kill()
+                runner.kill()
+                deadline = time.monotonic() + patience_seconds
+                while _is_alive(pids.runner) and time.monotonic() < deadline:
+                    time.sleep(0.002)
+            elif folder.is_alive():
                 # While it lives, even those without a mark are found: on Linux they are all its descendants.
-                struck, _ = process_tree.strike_until_gone(
-                    lambda: process_tree.descendants(runner.pid), patience_seconds
-                )
+                buried: set[int] = set()
+                struck, _ = strike_until_gone(lambda catch: catch.descending(runner.pid, buried), patience_seconds)
                 runner.kill()
             else:
                 runner.resume()
     more, left = clean_up(folder, patience_seconds)
     return struck + more, left
+
+
+def _is_alive(runner: ProcessId) -> bool:
+    try:
+        process = runner.process()
+        return process is not None and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _stop(process: psutil.Process) -> None:

@@ -197,13 +197,17 @@ class Launcher:
                 del self._in_flight[run_id]
                 self._followers.follow(folder)
 
-    def _hear(self, word: str, run_id: str) -> None:
-        if word == "started":
-            self._started(run_id)
+    def _hear(self, word: str, text: str) -> None:
+        """`text` is a run's id, but for `groups`."""
+        if word == "groups":
+            _LOG.info("%s", text)
             return
-        folder = self._in_flight.pop(run_id, None)
+        if word == "started":
+            self._started(text)
+            return
+        folder = self._in_flight.pop(text, None)
         if word == "ended":
-            self._ended(run_id)
+            self._ended(text)
         elif folder is not None:  # "taken": another runner has it
             self._followers.follow(folder)
 
@@ -266,7 +270,7 @@ class _Connection(asyncio.Protocol):
 def _python_module(module: str, argument: str, keep_open: int | None = None) -> subprocess.Popen[bytes]:
     """Start one of our modules in a process of its own, out of the terminal's reach."""
     # -P and our own path: the daemon's current folder must not decide which modules are imported.
-    ours = str(Path(__file__).resolve().parents[2])
+    ours = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join([ours, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, argument],

@@ -1,4 +1,4 @@
-"""What a command prints: into a log of limited size, and past the progress patterns."""
+"""What a command prints: into a log of limited size, and past the patterns of progress and failure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import time
 from typing import NamedTuple
 
+from .failures import Failure, FailurePattern, FailureScanner
 from .progress import ProgressScanner
 from .runfolder import RunFolder
 
@@ -126,12 +127,19 @@ class _Tail:
 
 
 class RunOutput:
-    """Takes all a command prints: logs it, and writes the progress it tells, a few times a second at most."""
+    """Takes all a command prints: logs it, and a few times a second looks for progress and failures in it."""
 
-    def __init__(self, folder: RunFolder, log_limit: int, patterns: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        log_limit: int,
+        patterns: tuple[str, ...],
+        failure_patterns: tuple[FailurePattern, ...] = (),
+    ) -> None:
         self._folder = folder
         self._log = BoundedLog(folder.log_path, log_limit)
         self._scanner = ProgressScanner(patterns)
+        self._failures = FailureScanner(failure_patterns)
         self._next_scan_at = 0.0
         self.progress = 0.0
 
@@ -139,8 +147,18 @@ class RunOutput:
         """Take a piece of output as it came through the pipe."""
         self._log.write(data)
         self._scanner.feed(data)
+        self._failures.feed(data)
         if time.monotonic() >= self._next_scan_at:
             self.scan()
+
+    @property
+    def failure(self) -> Failure | None:
+        """The failure that was found in the output so far."""
+        return self._failures.found
+
+    @property
+    def _pending(self) -> bool:
+        return self._scanner.pending or self._failures.pending
 
     def say(self, sentence: str) -> None:
         """Add a line of the farm's own to the log."""
@@ -148,22 +166,25 @@ class RunOutput:
 
     def seconds_to_scan(self) -> float | None:
         """When `scan` should be called at the latest, None when there is nothing to look at."""
-        return max(0.0, self._next_scan_at - time.monotonic()) if self._scanner.pending else None
+        return max(0.0, self._next_scan_at - time.monotonic()) if self._pending else None
 
     def scan(self) -> None:
-        """Look for progress in what has come since the last look."""
-        if not self._scanner.pending:
+        """Look for progress and failures in what has come since the last look."""
+        if not self._pending:
             return
         self._next_scan_at = time.monotonic() + _SCAN_INTERVAL_SECONDS
         found = self._scanner.scan()
-        for complaint in self._scanner.complaints():
+        if self._failures.pending:
+            self._failures.scan()
+        for complaint in (*self._scanner.complaints(), *self._failures.complaints()):
             self.say(f"[hqclient: {complaint}]")
         if found is not None and found != self.progress:
             self.progress = found
             self._folder.write_progress(found)
 
     def close(self) -> LogSummary:
-        """The last look for progress, then the log's end."""
+        """The last look at the output, then the log's end."""
         self._scanner.end_line()
+        self._failures.end_line()
         self.scan()
         return self._log.close()

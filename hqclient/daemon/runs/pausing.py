@@ -9,6 +9,8 @@ import logging
 
 import psutil
 
+from hqserver.domain.crash import crash_point
+
 from .. import host_os
 from . import process_tree
 from .halting import halt, let_go
@@ -30,8 +32,10 @@ def pause(folder: RunFolder, patience_seconds: float = 5.0) -> list[int]:
     except OSError as problem:
         # Only the time it is paused is lost, should the daemon end before the run goes on.
         _log.error("run %s: that it is paused cannot be written down: %s", folder.run_id, problem)
+    crash_point("pause_marked")
     tree = _RunTree(folder)
     left = halt(tree, patience_seconds)
+    crash_point("pause_stopped")
     if folder.kill_request() is not None:
         # It came meanwhile: what was stopped after it needs to go on, or its handlers of SIGTERM could not run.
         let_go(tree.members)
@@ -42,8 +46,10 @@ def pause(folder: RunFolder, patience_seconds: float = 5.0) -> list[int]:
 def resume(folder: RunFolder) -> None:
     """Let every process of the run go on, whether it was paused or not."""
     let_go(_RunTree(folder).members)
+    crash_point("resume_woken")
     try:
         note_resume(folder)
+        crash_point("resume_marked")
     except OSError as problem:
         _log.error("run %s: that it goes on cannot be written down: %s", folder.run_id, problem)
 

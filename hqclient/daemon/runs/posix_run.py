@@ -5,70 +5,50 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import resource
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 
 import psutil
 
+from hqserver.domain.crash import crash_point
+
 from .. import host_os
 from ..host_os import Moment
+from ..limits import MIN_TIME
 from . import process_tree
 from .command import CannotStart, Command, program_and_arguments
 from .ending import Action, Ending
+from .failures import Failure
 from .kill_request import KillRequest
 from .output import RunOutput
+from .posix_process import spawn
 from .process_tree import ProcessId
 from .runfolder import ExitRecord, Pids, RunFolder
+from .striking import Catch
+from .watchdog import Watchdog
 
 assert sys.platform != "win32"
 
 _READ_SIZE = 64 << 10
 _READS_IN_A_ROW = 16
-_RESET_SIGNALS = (
-    *(signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1),
-    *(signal.SIGUSR2, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGVTALRM),
-)
-
-
-def prepare_process() -> int:
-    """Make this process fit to be a runner: own session, parent of orphans, deaf to the terminal.
-
-    Returns the descriptor on which the numbers of arriving signals can be read.
-    """
-    with contextlib.suppress(PermissionError):  # it leads a session already
-        os.setsid()
-    host_os.adopt_orphans()
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # what matters is the number on the descriptor
-    wake, woken = os.pipe()
-    os.set_blocking(wake, False)
-    os.set_blocking(woken, False)
-    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(nowhere, standard)
-    if nowhere > 2:
-        os.close(nowhere)
-    os.chdir("/")
-    return wake
 
 
 class CommandRun:
-    """One run. `wake` is the descriptor that `prepare_process` returned."""
+    """One run. `wake` is what `prepare_process` returned, `cgroup` the path of the runner's control group, if it has
+    one."""
 
-    def __init__(self, folder: RunFolder, command: Command, wake: int) -> None:
+    def __init__(self, folder: RunFolder, command: Command, wake: int, cgroup: str = "") -> None:
         self._folder = folder
         self._command = command
         self._wake = wake
-        self._output = RunOutput(folder, command.log_limit, command.progress_patterns)
+        self._cgroup = cgroup
+        self._output = RunOutput(folder, command.log_limit, command.progress_patterns, command.failure_patterns)
         self._ending = Ending(command.kill_grace_seconds)
+        self._watchdog = Watchdog(folder, command.limits, lambda: process_tree.descendants(os.getpid()))
+        self._ran_seconds = 0.0
         self._poll = select.poll()
         self._pipe = -1
         self._pid = 0
@@ -76,6 +56,7 @@ class CommandRun:
         self._has_children = True
         self._left_behind = 0
         self._stuck: list[int] = []
+        self._own_request: KillRequest | None = None
         self._cpu_seconds = 0.0
         self._max_memory_kb = 0
 
@@ -89,7 +70,9 @@ class CommandRun:
             self._output.say(f"ERROR: Could not run command: {problem}")
             self._exit_code = problem.exit_code
             return self._record(started_at, f"could not run command: {problem}")
-        self._folder.write_pids(Pids(ProcessId.own(), ProcessId.of(self._pid), started_at))
+        crash_point("command_started")
+        self._folder.write_pids(Pids(ProcessId.own(), ProcessId.of(self._pid), started_at, self._cgroup))
+        crash_point("command_known")
         on_start()
         self._look_for_kill()  # one that came before anybody knew whom to signal
         try:
@@ -97,6 +80,7 @@ class CommandRun:
             self._drain()
         finally:
             os.close(self._pipe)
+        crash_point("command_ended")
         if self._left_behind:
             ended = f"{self._left_behind} process{'es' if self._left_behind > 1 else ''}"
             self._output.say(f"[hqclient: the command left {ended} behind, which had to be ended]")
@@ -108,7 +92,7 @@ class CommandRun:
         os.set_blocking(self._pipe, False)
         try:
             os.chdir(self._folder.working_directory)
-            self._pid = _spawn(arguments, dict(self._command.environment), output)
+            self._pid = spawn(arguments, dict(self._command.environment), output)
         except (OSError, ValueError) as problem:
             os.close(self._pipe)
             raise CannotStart.because(problem) from problem
@@ -129,6 +113,8 @@ class CommandRun:
             if self._output.seconds_to_scan() == 0:
                 self._output.scan()
             now = time.monotonic()
+            if now >= self._watchdog.due_at:
+                self._watch()
             action = self._ending.step(
                 now, command_ended=self._exit_code is not None, anything_left=self._anything_left()
             )
@@ -140,7 +126,7 @@ class CommandRun:
                 self._strike(now)
 
     def _patience_milliseconds(self) -> int | None:
-        seconds = self._ending.due_at - time.monotonic()
+        seconds = min(self._ending.due_at, self._watchdog.due_at) - time.monotonic()
         to_scan = self._output.seconds_to_scan()
         if to_scan is not None:
             seconds = min(seconds, to_scan)
@@ -157,6 +143,7 @@ class CommandRun:
                 self._poll.unregister(self._pipe)
                 return
             self._output.feed(data)
+            self._watchdog.printed()
 
     def _drain(self) -> None:
         """Take what the dead have left in the pipe; whoever else may hold it open is not waited for."""
@@ -177,9 +164,18 @@ class CommandRun:
             self._max_memory_kb = max(self._max_memory_kb, host_os.memory_kb(usage.ru_maxrss))
             if pid == self._pid:
                 self._exit_code = os.waitstatus_to_exitcode(status)
+                self._ran_seconds = self._watchdog.ran_seconds()
 
     def _look_for_kill(self) -> None:
         if self._folder.kill_request() is not None:
+            self._ending.request_kill()
+
+    def _watch(self) -> None:
+        """End the run if it has used up a limit, as if the daemon had asked for it."""
+        if (request := self._watchdog.look()) is not None:
+            self._own_request = request
+            with contextlib.suppress(OSError):  # the disk may be too full for it
+                self._folder.request_kill(request)
             self._ending.request_kill()
 
     def _anything_left(self) -> bool:
@@ -207,10 +203,15 @@ class CommandRun:
         process_tree.ask_to_end(members)
 
     def _strike(self, now: float) -> None:
-        members = self._members()
-        process_tree.strike(members)
+        catch = Catch()
+        # The children that have ended and that nobody has waited for yet show the groups of those they forked.
+        catch.descending(os.getpid())
+        catch.marked(self._command.run)
+        if not host_os.LINUX:
+            catch.all_of(process_tree.session_numbered(self._pid))
+        catch.kill()
         if self._ending.is_stuck(now) and not self._stuck:
-            self._stuck = [process.pid for process in members]
+            self._stuck = sorted(catch.pids)
             self._output.say(f"[hqclient: {self._stuck_sentence()}; waiting for them]")
 
     def _stuck_sentence(self) -> str:
@@ -218,7 +219,7 @@ class CommandRun:
 
     def _killed_for(self) -> KillRequest | None:
         """What ended the command, None when it ended by itself."""
-        return self._folder.kill_request() if self._ending.killed else None
+        return (self._folder.kill_request() or self._own_request) if self._ending.killed else None
 
     def _reason(self) -> str:
         reasons = [self._stuck_sentence()] if self._stuck else []
@@ -231,13 +232,20 @@ class CommandRun:
     def _record(self, started_at: Moment, reason: str) -> ExitRecord:
         code = self._exit_code or 0
         kill = self._killed_for()
+        limit = "" if kill is None else kill.limit
+        too_soon = self._command.limits.ended_too_soon(self._ran_seconds)
+        if code == 0 and not self._ending.killed and too_soon:
+            code, limit, reason = 1, MIN_TIME, too_soon
         log = self._output.close()
+        failure = self._output.failure or Failure("", "")
         return ExitRecord(
             exit_code=code if code >= 0 else 128 - code,
             signal=max(0, -code),
             killed=self._ending.killed,
             reason=reason,
-            limit="" if kill is None else kill.limit,
+            limit=limit,
+            failure=failure.action,
+            failure_line=failure.line,
             started_at=started_at,
             ended_at=Moment.now(),
             log_size=log.size,
@@ -257,33 +265,3 @@ def _group_exists(group: int) -> bool:
     except PermissionError:
         return True  # macOS says so of a group of zombies, and of one that changed its user
     return True
-
-
-def _spawn(arguments: list[str], environment: dict[str, str], output: int) -> int:
-    """Start the program in its own session with nothing but /dev/null and `output` open. Returns its pid."""
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, output, 1),
-        (os.POSIX_SPAWN_DUP2, output, 2),
-    ]
-    try:
-        return os.posix_spawn(
-            arguments[0],
-            arguments,
-            environment,
-            file_actions=actions,
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_RESET_SIGNALS,
-        )
-    except NotImplementedError:  # an older macOS has no setsid in posix_spawn
-        child = subprocess.Popen(
-            arguments,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        child.returncode = 0  # it is reaped here, by pid: Popen must not wait for it
-        return child.pid

@@ -3,7 +3,7 @@
 A command's processes may leave its group, its session and their parents. Three marks find them again:
 descent from the runner (which adopts orphans on Linux), the command's session, and the run's id in their
 environment. A process that clears its environment *and* leaves the session *and* outlives its runner bears
-none of them; only a cgroup would hold it.
+none of them; only a cgroup holds it (`cgroups`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import contextlib
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -103,14 +102,28 @@ def unburied(pid: int) -> list[psutil.Process]:
     return [child for child in children if child not in living]
 
 
+def mark_of(run_id: str) -> bytes:
+    """What the environment of a run's processes holds, as the operating system shows it."""
+    return f"{RUN_TOKEN}={run_id}".encode("ascii")
+
+
+def bears(pid: int, mark: bytes) -> bool:
+    """Whether the process was started with that mark in its environment, as far as we may read it.
+
+    Raises `ProcessLookupError` when it is gone.
+    """
+    environment = host_os.environment(pid)
+    return mark in environment and mark in environment.split(b"\0")
+
+
 def carriers(run_id: str) -> list[psutil.Process]:
     """The living processes that were started with the run's token in their environment, as far as we may
     read it."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(RUN_TOKEN) == run_id:
-                found.append(process)
+    mark, found = mark_of(run_id), []
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if pid != os.getpid() and bears(pid, mark):
+                found.append(psutil.Process(pid))
     return _alive(found)
 
 
@@ -170,44 +183,3 @@ def strike(processes: Iterable[psutil.Process]) -> None:
     for process in listed:
         with contextlib.suppress(psutil.Error, OSError):
             process.kill()
-
-
-def strike_until_gone(find: Callable[[], list[psutil.Process]], patience_seconds: float) -> tuple[int, list[int]]:
-    """Strike what `find` finds until it finds nothing twice, or patience ends.
-
-    Returns how many different processes were struck, and the pids that are still there.
-    """
-    struck: set[int] = set()
-    deadline = time.monotonic() + patience_seconds
-    empty_looks = 0
-    left: list[psutil.Process] = []
-    pause_seconds = 0.005
-    while empty_looks < 2:
-        left = find()
-        if not left:
-            empty_looks += 1
-            continue
-        if time.monotonic() > deadline:
-            break
-        empty_looks = 0
-        struck.update(process.pid for process in left)
-        strike(left)
-        time.sleep(pause_seconds)
-        pause_seconds = min(2 * pause_seconds, 0.1)
-    return len(struck), [process.pid for process in left]
-
-
-def kill_run_tree(
-    run_id: str, command: ProcessId | None = None, patience_seconds: float = 5.0
-) -> tuple[int, list[int]]:
-    """End what is left of a run whose runner is dead. It blocks: call it off the event loop.
-
-    Returns how many processes were struck, and the pids that could not be ended within `patience_seconds`.
-    """
-
-    def find() -> list[psutil.Process]:
-        own = [] if command is None or not command.exists() else union(session_of(command), descendants(command.pid))
-        marked = carriers(run_id)
-        return union(own, marked, *(descendants(process.pid) for process in marked))
-
-    return strike_until_gone(find, patience_seconds)

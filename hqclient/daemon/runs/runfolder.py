@@ -6,6 +6,7 @@ log          standard output and error of the command, append only
 progress     0.000000 .. 1.000000, rewritten in place
 kill         there when the run is to be ended; says why
 pauses       there once the run has been paused; says how long, and since when it is (`pauses`)
+lease        there for a run with a strict lease; says until when it may live, rewritten in place (`lease`)
 cwd/         where the command runs; goes with the folder
 
 `record` has its room on the disk from the start, so that a full disk can lose neither half of it: 4 KB that say who has
@@ -25,6 +26,8 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from hqserver.domain.crash import crash_point
 
 from .. import host_os
 from ..host_os import Moment
@@ -56,11 +59,15 @@ class Standing(Enum):
 
 
 class Pids(NamedTuple):
-    """The processes of a started run, and when it started; `command` is None when it could not be started."""
+    """The processes of a started run, and when it started; `command` is None when it could not be started.
+
+    `cgroup` is the path of its control group, "" when it has none.
+    """
 
     runner: ProcessId
     command: ProcessId | None
     started_at: Moment
+    cgroup: str = ""
 
 
 class RunFolder:
@@ -76,6 +83,7 @@ class RunFolder:
         self._order_path = inside + "order.json"
         self._record_path = inside + "record"
         self.pauses_path = inside + "pauses"
+        self.lease_path = inside + "lease"
         self._kill_path = inside + "kill"
         self._progress_path = inside + "progress"
 
@@ -106,7 +114,7 @@ class RunFolder:
                     return False
                 os.lseek(descriptor, 0, os.SEEK_SET)
                 os.write(descriptor, bytes(_RECORD_SIZE))
-            for path in (self._kill_path, self.pauses_path):
+            for path in (self._kill_path, self.pauses_path, self.lease_path):
                 Path(path).unlink(missing_ok=True)
             names = {path.name for path in self.path.iterdir()}
             for path in (self.log_path, self._progress_path):
@@ -148,7 +156,7 @@ class RunFolder:
         except FileNotFoundError:
             return False
 
-    def claim(self, runner: ProcessId) -> int | None:
+    def claim(self, runner: ProcessId, cgroup: str = "") -> int | None:
         """For the runner: take the run. Returns the locked descriptor to keep open, None when it was claimed before.
 
         A run is started at most once, because what one wrote here under the lock the next one finds.
@@ -159,7 +167,7 @@ class RunFolder:
             if self._read_claim():
                 os.close(descriptor)
                 return None
-            self.write_pids(Pids(runner, None, Moment.now()))
+            self.write_pids(Pids(runner, None, Moment.now(), cgroup))
         except OSError:
             os.close(descriptor)
             raise
@@ -181,13 +189,14 @@ class RunFolder:
         """For the runner: say who runs the command."""
         processes = (pids.runner, pids.command)
         claim = [None if process is None else [process.pid, process.start] for process in processes]
-        self._write_claim([*claim, list(pids.started_at)])
+        self._write_claim([*claim, list(pids.started_at), pids.cgroup])
 
     def pids(self) -> Pids | None:
         """Who runs the command, None before that is known."""
         try:
-            runner, command, started_at = self._read_claim()
-            return Pids(ProcessId(*runner), None if command is None else ProcessId(*command), Moment(*started_at))
+            runner, command, started_at, *cgroup = self._read_claim()
+            known = None if command is None else ProcessId(*command)
+            return Pids(ProcessId(*runner), known, Moment(*started_at), *map(str, cgroup))
         except (ValueError, TypeError):
             return None
 
@@ -196,7 +205,9 @@ class RunFolder:
         with _opened(self._record_path, os.O_RDWR) as descriptor:
             os.lseek(descriptor, _CLAIM_SIZE, os.SEEK_SET)
             os.write(descriptor, record.encode(self.run_id))
+            crash_point("exit_record_written")
             os.fsync(descriptor)
+        crash_point("exit_record_synced")
 
     def exit_record(self) -> ExitRecord | None:
         """How the run ended, None while no whole record is there."""

@@ -18,12 +18,16 @@ from collections.abc import Callable
 import psutil
 
 from ..host_os import Moment
+from ..limits import MIN_TIME
 from . import process_tree
 from .command import CannotStart, Command, program_and_arguments
 from .ending import Action, Ending
+from .failures import Failure
+from .kill_request import KillRequest
 from .output import RunOutput
 from .process_tree import ProcessId
 from .runfolder import ExitRecord, Pids, RunFolder
+from .watchdog import Watchdog
 
 _LOOK_SECONDS = 0.1
 _READ_SIZE = 64 << 10
@@ -35,18 +39,21 @@ def prepare_process() -> int:
 
 
 class CommandRun:
-    """One run, with the interface of `posix_run.CommandRun`."""
+    """One run, with the interface of `posix_run.CommandRun`; there are no control groups here."""
 
-    def __init__(self, folder: RunFolder, command: Command, wake: int) -> None:
+    def __init__(self, folder: RunFolder, command: Command, wake: int, cgroup: str = "") -> None:
         self._folder = folder
         self._command = command
-        self._output = RunOutput(folder, command.log_limit, command.progress_patterns)
+        self._output = RunOutput(folder, command.log_limit, command.progress_patterns, command.failure_patterns)
+        self._watchdog = Watchdog(folder, command.limits, self._members)
+        self._own_request: KillRequest | None = None
         self._output_lock = threading.Lock()
         self._ending = Ending(command.kill_grace_seconds)
         self._left_behind = 0
         self._known: dict[int, psutil.Process] = {}
         self._max_memory_kb = 0
         self._cpu_seconds = 0.0
+        self._ran_seconds = 0.0
 
     def execute(self, on_start: Callable[[], None]) -> ExitRecord:
         """Run the command; `on_start` is called once it has started."""
@@ -67,9 +74,13 @@ class CommandRun:
         with self._output_lock:
             if self._left_behind:
                 self._output.say(f"[hqclient: the command left {self._left_behind} processes behind; ended]")
-            kill = self._folder.kill_request() if self._ending.killed else None
+            kill = (self._folder.kill_request() or self._own_request) if self._ending.killed else None
             reason, limit = ("", "") if kill is None else (kill.reason or "killed", kill.limit)
-            return self._record(started_at, _signed(process.returncode), reason, limit)
+            code = _signed(process.returncode)
+            too_soon = self._command.limits.ended_too_soon(self._ran_seconds)
+            if code == 0 and not self._ending.killed and too_soon:
+                code, limit, reason = 1, MIN_TIME, too_soon
+            return self._record(started_at, code, reason, limit)
 
     def _start(self) -> subprocess.Popen[bytes]:
         program, *arguments = program_and_arguments(self._command)
@@ -97,14 +108,22 @@ class CommandRun:
             while data := pipe.read(_READ_SIZE):
                 with self._output_lock:
                     self._output.feed(data)
+                self._watchdog.printed()
 
     def _until_nothing_is_left(self, process: subprocess.Popen[bytes]) -> None:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_LOOK_SECONDS)
             ended = process.returncode is not None
+            if not ended:
+                self._ran_seconds = self._watchdog.ran_seconds()
             members = self._members()
             self._measure(members)
+            if time.monotonic() >= self._watchdog.due_at and (request := self._watchdog.look()) is not None:
+                self._own_request = request
+                with contextlib.suppress(OSError):  # the disk may be too full for it
+                    self._folder.request_kill(request)
+                self._ending.request_kill()
             if self._folder.kill_request() is not None:
                 self._ending.request_kill()
             with self._output_lock:
@@ -151,12 +170,15 @@ class CommandRun:
 
     def _record(self, started_at: Moment, exit_code: int, reason: str, limit: str = "") -> ExitRecord:
         log = self._output.close()
+        failure = self._output.failure or Failure("", "")
         return ExitRecord(
             exit_code=exit_code,
             signal=0,
             killed=self._ending.killed,
             reason=reason,
             limit=limit,
+            failure=failure.action,
+            failure_line=failure.line,
             started_at=started_at,
             ended_at=Moment.now(),
             log_size=log.size,

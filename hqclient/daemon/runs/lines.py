@@ -1,0 +1,84 @@
+"""Lines of a command's output, and callers' patterns that are looked for in them, both at a bounded cost."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+MAX_LINE = 4096
+"""Characters of a line that are looked at."""
+_PATIENCE_SECONDS = 1.0
+_LINE_END = re.compile(r"[\r\n]+")
+
+
+class LineWindow:
+    """The lines that have come between two looks: of a flood the last ones only, `size` bytes and `most` lines.
+
+    A line ends with a newline or a carriage return, because renderers redraw their progress on one line.
+    """
+
+    def __init__(self, size: int, most: int) -> None:
+        self._size = size
+        self._most = most
+        self._buffer = bytearray()
+        self.pending = False
+        """Whether whole lines wait for a look."""
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece of output; lines may be cut anywhere between two pieces."""
+        self.pending = self.pending or b"\n" in data or b"\r" in data
+        self._buffer += data[-self._size :]
+        if len(self._buffer) > 2 * self._size:
+            del self._buffer[: -self._size]
+
+    def end_line(self) -> None:
+        """No more output comes: the last line is whole too."""
+        self.pending = bool(self._buffer)
+
+    def take(self) -> list[str]:
+        """The lines since the last call, each cut to `MAX_LINE`, in order."""
+        end = max(self._buffer.rfind(b"\n"), self._buffer.rfind(b"\r")) + 1 or len(self._buffer)
+        text = self._buffer[:end][-self._size :].decode("utf-8", "replace")
+        del self._buffer[:end]
+        self.pending = False
+        return [line[:MAX_LINE] for line in _LINE_END.split(text)[-self._most :]]
+
+
+class TookTooLong(Exception):
+    """A pattern used up its CPU time."""
+
+
+if sys.platform == "win32":
+
+    @contextmanager
+    def limited_time() -> Iterator[None]:
+        """Nothing stops a pattern here: Windows has no such timer. `killing.force_kill` still ends the run."""
+        yield
+
+else:
+    _watching = False
+
+    def _on_time_up(number: int, frame: FrameType | None) -> None:
+        if _watching:
+            raise TookTooLong
+
+    @contextmanager
+    def limited_time() -> Iterator[None]:
+        """Give a caller's pattern a second of CPU time. Matching listens to signals: even a catastrophic one ends.
+
+        Raises `TookTooLong`.
+        """
+        global _watching
+        before = signal.signal(signal.SIGVTALRM, _on_time_up)
+        _watching = True
+        try:
+            signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE_SECONDS)
+            yield
+        finally:
+            _watching = False
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.signal(signal.SIGVTALRM, before)
