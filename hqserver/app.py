@@ -30,7 +30,7 @@ from hqserver.rpc.surface.notes import Notes
 from hqserver.rpc.surface.queue import Queue
 from hqserver.rpc.surface.resources import Resources
 from hqserver.rpc.surface.server import Server
-from hqserver.services import client_control, errors, upkeep
+from hqserver.services import client_control, errors, leases, upkeep
 from hqserver.services.assignment import dispatch_pass
 from hqserver.services.farm import Clock, Farm
 from hqserver.services.groups import names_by_client
@@ -156,6 +156,7 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
                 ("flush", _FLUSH_SECONDS, lambda: upkeep.flush(farm)),
                 ("silence", config.policy.beat_seconds / 2, lambda: upkeep.notice_silence(farm)),
                 ("removals", config.policy.beat_seconds / 2, lambda: client_control.hide_silent(farm)),
+                ("leases", _FLUSH_SECONDS, lambda: leases.end_leases(farm)),
                 ("waits", _FLUSH_SECONDS, lambda: upkeep.bound_waits(farm)),
                 ("errors", _ERRORS_SECONDS, lambda: errors.flush(farm, error_log)),
                 ("submissions", _FORGET_SECONDS, lambda: upkeep.forget_submissions(farm)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -77,6 +78,20 @@ def open_farm(folder: Path, clock: SetClock, asked: Asked, policy: Policy) -> Fa
     return Farm(database, OutputFiles(folder / "output"), watch, clock, policy, asked.ask_for_pass, asked.wake)
 
 
+@contextmanager
+def restarted(farm: Farm, clock: SetClock, asked: Asked, *clients: TestClient) -> Iterator[Farm]:
+    """The farm's server, ended and started anew on the same file, for these clients."""
+    farm.database.close()
+    found = open_farm(farm.database.path.parent, clock, asked, farm.policy)
+    for client in clients:
+        client.farm = found
+    try:
+        yield found
+        check_counters(found)
+    finally:
+        found.database.close()
+
+
 def check_counters(farm: Farm) -> None:
     """Every job's counters equal a recount from scratch, and its status is their rollup (DESIGN, How a job moves)."""
     with farm.database.read() as connection:
@@ -137,6 +152,8 @@ class TestClient:
     sequence: int = 0
     spare: int = 0
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    start_orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    answered_at: float = 0.0
     held: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -186,8 +203,11 @@ class TestClient:
                 reports=reports,
             ),
         )
+        self.answered_at = self.farm.clock.monotonic()
         for order in answer.orders:
             self.orders[str(order["run"])] = order
+            if order["kind"] == "start":
+                self.start_orders[str(order["run"])] = order
         return answer
 
     def fetch(self) -> list[dict[str, Any]]:
@@ -200,14 +220,42 @@ class TestClient:
         return Report(f"{run}:started", run, STARTED, started_ago=ago)
 
     def ended(
-        self, run: str, code: int = 0, *, seconds: float = 1.0, killed: bool = False, signal: int = 0, log_size: int = 0
+        self,
+        run: str,
+        code: int = 0,
+        *,
+        seconds: float = 1.0,
+        killed: bool = False,
+        signal: int = 0,
+        log_size: int = 0,
+        failure: str = "",
+        line: str = "",
     ) -> Report:
+        """It ended; `failure` is the action of the failure pattern that `line` of its output matched."""
         end = RunEnd(exit_code=code, signal=signal, log_size=log_size)
-        return Report(f"{run}:ended", run, ENDED, started_ago=seconds, ended_ago=0.0, killed=killed, end=end)
+        return Report(
+            *(f"{run}:ended", run, ENDED),
+            started_ago=seconds,
+            ended_ago=0.0,
+            killed=killed,
+            failure=failure,
+            failure_line=line,
+            end=end,
+        )
 
-    def overran(self, run: str) -> Report:
-        end = RunEnd(exit_code=143, signal=15, reason="maxTime: it ran longer than 60 seconds")
-        return Report(f"{run}:ended", run, ENDED, started_ago=60.0, killed=True, limit="maxTime", end=end)
+    def reached(self, run: str, limit: str, *, failure: str = "", line: str = "") -> Report:
+        """It reached a limit (PROTOCOL.md, Limits)."""
+        killed = limit != "minTime"
+        end = RunEnd(exit_code=143 if killed else 1, signal=15 if killed else 0, reason=f"{limit}: it was reached")
+        return Report(
+            *(f"{run}:ended", run, ENDED),
+            started_ago=60.0,
+            killed=killed,
+            limit=limit,
+            failure=failure,
+            failure_line=line,
+            end=end,
+        )
 
     def paused(self, run: str) -> Report:
         return Report(f"{run}:paused:{next(self._numbers)}", run, PAUSED)

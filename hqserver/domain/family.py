@@ -44,7 +44,9 @@ def rollup(
     if children_unfinished:
         # A command that ended while children it added still live keeps its job running until they end (9.8).
         left_to_run = sum(work.get(status, 0) for status in _LEFT) - pending
-        return JobStatus.RUNNING if has_run and not left_to_run else JobStatus.QUEUED
+        if not has_run or left_to_run:
+            return JobStatus.QUEUED
+        return JobStatus.PAUSED if held else JobStatus.RUNNING
     if left:
         return JobStatus.PAUSED if held else JobStatus.RUNNABLE
     if work.get(WorkStatus.FAILED) or children_failed:

@@ -12,6 +12,7 @@ from typing import Any
 
 from .conditions import Condition, groups_condition, hosts_condition
 from .errors import BadSpecification, TooLarge, near_match
+from .failure import FailurePattern
 from .hooks import Hook
 from .properties import PROPERTIES, Command
 from .tags import EXCLUDE_PROGRESS
@@ -46,7 +47,12 @@ class JobSpec:
     tags: tuple[str, ...] = ()
     resources: dict[str, int] = field(default_factory=dict)
     tries: int = 0
+    min_time: int = 0
     max_time: int = 0
+    max_silence: int = 0
+    max_memory: int = 0
+    failure_patterns: tuple[FailurePattern, ...] = ()
+    lease: int = 0
     hooks: dict[Hook, Command] = field(default_factory=dict)
     submitted_by: str | None = None
     email_to: tuple[str, ...] = ()
@@ -112,8 +118,8 @@ def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: l
                 raise BadSpecification(f"{prefix}{key}: no such property of a job{hint}")
             unknown[key] = value
             continue
-        if value is None and key != "name":
-            continue
+        if key != "name" and (value is None or value == ""):
+            continue  # an empty text stands for None where a caller cannot say None (CONTRACT 9.2)
         try:
             parsed = known.parse(value)
         except Wrong as problem:

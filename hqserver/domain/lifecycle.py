@@ -20,8 +20,10 @@ class RunEvent(StrEnum):
     STARTED = "started"  # its client says that the command runs
     EXITED_ZERO = "exited zero"  # its client says that the command ended with 0 and no signal
     EXITED_NONZERO = "exited non-zero"  # ... with anything else, or could not be started
+    POSTPONED = "postponed"  # its output says that something rare, such as a licence, was lacking
     OVERRAN = "overran"  # its client ended it because it ran longer than it may (CONTRACT 2.1, maxTime)
     KILLED = "killed"  # its client says that the whole tree is dead, by a kill
+    LEASE_ENDED = "lease ended"  # ... by itself, for it could not reach the server in time (CONTRACT 9.10)
     REFUSED = "refused"  # its client says that it never started and never will
     PAUSE = "pause"  # somebody paused the job
     PAUSED = "paused"  # its client says that every process of it stands still
@@ -52,10 +54,12 @@ class WorkEvent(StrEnum):
     RUN_FAILED = "run failed"
     TRY_FAILED = "try failed"  # the run failed and a try is left
     RUN_RETURNED = "run returned"  # the run ended without a result and without fault of the command
+    POSTPONED = "postponed"  # ... and what it lacked may be there in a while
     RUN_CANCELLED = "run cancelled"
     COMMAND_ENDED = "command ended"  # with 0, while children it added live: its hooks wait for them
     HOOKS_DUE = "hooks due"  # nothing but hooks is left to run
     CANCEL = "cancel"  # somebody cancels it while no run holds it
+    OWNER_BACK = "owner back"  # the client of an abandoned run is heard again, and nothing had followed from it
     ABANDON = "abandon"  # it lost too many clients, or may not be given out again
     RESET = "reset"  # somebody wants it done again (CONTRACT 3.5, reschedule)
 
@@ -82,9 +86,11 @@ _ENDS: dict[RunEvent, RunMove] = {
     # A short command may end before its start was reported: one report tells both.
     RunEvent.EXITED_ZERO: RunMove(R.SUCCEEDED, WorkEvent.RUN_SUCCEEDED),
     RunEvent.EXITED_NONZERO: RunMove(R.FAILED, WorkEvent.RUN_FAILED),
+    RunEvent.POSTPONED: RunMove(R.EJECTED, WorkEvent.POSTPONED),
     RunEvent.OVERRAN: _CANCELLED,
     # Nobody here asked for the kill: the daemon was told to end its runs when it ends. Not the command's fault.
     RunEvent.KILLED: _RETURNED,
+    RunEvent.LEASE_ENDED: _RETURNED,
     # A client that cannot start what it believed it had started takes it back.
     RunEvent.REFUSED: _RETURNED,
     RunEvent.END: RunMove(R.ENDING),
@@ -133,8 +139,10 @@ RUN: dict[tuple[R, RunEvent], RunMove] = {
     (R.ENDING, RunEvent.RESUMED): RunMove(R.ENDING),
     (R.ENDING, RunEvent.EXITED_ZERO): _CANCELLED,
     (R.ENDING, RunEvent.EXITED_NONZERO): _CANCELLED,
+    (R.ENDING, RunEvent.POSTPONED): _CANCELLED,
     (R.ENDING, RunEvent.OVERRAN): _CANCELLED,
     (R.ENDING, RunEvent.KILLED): _CANCELLED,
+    (R.ENDING, RunEvent.LEASE_ENDED): _CANCELLED,
     (R.ENDING, RunEvent.REFUSED): _CANCELLED,
     (R.ENDING, RunEvent.END): RunMove(R.ENDING),
     (R.ENDING, RunEvent.GIVEN_UP): _CANCELLED,
@@ -156,8 +164,10 @@ EJECTING: dict[RunEvent, RunMove] = {
     # The command was quicker than the kill: what it did counts.
     RunEvent.EXITED_ZERO: RunMove(R.SUCCEEDED, WorkEvent.RUN_SUCCEEDED),
     RunEvent.EXITED_NONZERO: RunMove(R.FAILED, WorkEvent.RUN_FAILED),
+    RunEvent.POSTPONED: _RETURNED,
     RunEvent.OVERRAN: _CANCELLED,
     RunEvent.KILLED: _RETURNED,
+    RunEvent.LEASE_ENDED: _RETURNED,
     RunEvent.REFUSED: _RETURNED,
     RunEvent.END: RunMove(R.ENDING),
     RunEvent.EJECT: RunMove(R.ENDING),
@@ -190,6 +200,8 @@ WORK: dict[tuple[W, WorkEvent], W] = (
         (W.RUNNING, WorkEvent.RESUME): W.RESUMING,
         (W.RUNNING, WorkEvent.RESUMED): W.RUNNING,
         (W.RUNNING, WorkEvent.ABANDON): W.ABANDONED,
+        (W.ABANDONED, WorkEvent.OWNER_BACK): W.RUNNING,
+        (W.ABANDONED, WorkEvent.RUN_RETURNED): W.ABANDONED,  # its lost run is proven dead
         (W.PAUSING, WorkEvent.PAUSED): W.PAUSED,
         (W.PAUSING, WorkEvent.RESUME): W.RESUMING,
         (W.PAUSING, WorkEvent.RESUMED): W.RUNNING,
@@ -208,6 +220,7 @@ WORK: dict[tuple[W, WorkEvent], W] = (
             WorkEvent.RUN_FAILED: W.FAILED,
             WorkEvent.TRY_FAILED: W.RUNNABLE,
             WorkEvent.RUN_RETURNED: W.RUNNABLE,
+            WorkEvent.POSTPONED: W.RUNNABLE,
             WorkEvent.RUN_CANCELLED: W.CANCELLED,
             WorkEvent.COMMAND_ENDED: W.QUEUED,
             WorkEvent.CHILDREN_FAILED: W.FAILED,  # its hooks have run

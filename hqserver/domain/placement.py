@@ -37,6 +37,8 @@ class Seat:
     why_not: str = ""
     sharing: set[str] = field(default_factory=set)
     held_for: int | None = None
+    probed: bool = False
+    """It was set aside and is tried again, with one run at a time."""
 
     @property
     def label(self) -> str:
@@ -249,6 +251,8 @@ class Board:
         seat.cpus_used += wanted
         seat.live_runs += 1
         seat.sharing.update(requirement.sharing)
+        if seat.probed:
+            seat.sharing.add(SINGLE)
         self.stock.take(taken, seat.facts.hostname)
         self._shortlist.update(seat)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .conditions import as_conditions, as_groups, as_hosts
+from .failure import as_failure_patterns
 from .hooks import Hook
 from .mail import as_reasons, as_recipients
 from .platforms import PLATFORM_KEYS
@@ -78,11 +79,19 @@ def _hosts_wanted(value: Any) -> int | None:
     return max(as_integer(0, MOST_HOSTS)(value), 1)
 
 
-def _seconds_limit(value: Any) -> int:
-    """Seconds; 0 = unlimited, which below 0 and blank mean too (CONTRACT 2.1)."""
-    if isinstance(value, str) and not value.strip():
-        return 0
-    return max(as_integer(-LARGEST_INTEGER)(value), 0)
+def _limit(high: int) -> Callable[[Any], int]:
+    """A reader of limits up to `high`; 0 = unlimited, which below 0 and blank mean too (CONTRACT 2.1)."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, str) and not value.strip():
+            return 0
+        return max(as_integer(-high, high)(value), 0)
+
+    return read
+
+
+_seconds_limit = _limit(LARGEST_INTEGER)
+_kilobytes_limit = _limit(2**53)
 
 
 def _resources(value: Any) -> dict[str, int]:
@@ -173,6 +182,27 @@ PROPERTIES: dict[str, Property] = {
     ),
     "resources": Property(_resources, "resources", "Counted resources it needs: a dictionary from names to amounts."),
     "triesLeft": Property(as_integer(0, 1_000_000), "tries", "How often a failed command is run again by itself."),
+    "minTime": Property(_seconds_limit, "min_time", "Seconds: a command that succeeds sooner has failed; 0 = any."),
+    "maxSilence": Property(
+        _seconds_limit, "max_silence", "Seconds after which a command that prints nothing has failed; 0 = unlimited."
+    ),
+    "maxMemory": Property(
+        _kilobytes_limit,
+        "max_memory",
+        "Resident memory of all its processes in kB; more is a failure; 0 = unlimited.",
+    ),
+    "failurePatterns": Property(
+        as_failure_patterns,
+        "failure_patterns",
+        "What a line of output means: a dictionary from regular expressions to `fatal` (no further try), `retry`, or "
+        "`licence` (put back for a while, no try burnt).",
+    ),
+    "lease": Property(
+        _seconds_limit,
+        "lease",
+        "Seconds of a strict lease: a client that cannot reach the server for so long ends the run, and only then is "
+        "the work given out again; 0 = none.",
+    ),
     "maxTime": Property(
         _seconds_limit, "max_time", "Seconds after which its command is cancelled; 0 or below = unlimited."
     ),
@@ -202,11 +232,6 @@ PROPERTIES: dict[str, Property] = {
         "partitions": "Number of pieces of the agenda.",
         "order": "Order of the agenda.",
         "maxConcurrent": "How many pieces may run at once.",
-        "lease": "Seconds of a strict lease.",
-        "minTime": "Ending sooner is an error.",
-        "maxSilence": "No output for so long is an error.",
-        "maxMemory": "Using more memory is an error.",
-        "failurePatterns": "What output means for a retry.",
         "splitOutput": "Keep stderr apart.",
     }.items()
 }

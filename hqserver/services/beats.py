@@ -20,14 +20,16 @@ from . import client_control
 from .assignment import hand_out_to
 from .farm import Farm
 from .folders import folder_environment
+from .losses import come_back
 from .package import client_package
-from .progression import come_back, happen
+from .progression import happen
 from .registration import authenticate
 from .reports import ENDED, REFUSED, Report, apply
 from .sheet import Sheet
 from .watch import Presence
 
 _LOG = logging.getLogger(__name__)
+_LIMITS = ("maxTime", "minTime", "maxSilence", "maxMemory", "lease")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
     if beat.leaving and not late:
         client_control.leave(farm, presence.row.id)
         return Answer(farm.policy.beat_seconds, [], results, output)
+    # A lease counts from the moment of the answer, which is later than any the client counts from (PROMISES 2.2).
+    presence.answered_at = farm.clock.monotonic()
     orders = [] if late else [*_orders(farm, presence, beat), *_orders_for_daemon(presence)]
     return Answer(farm.policy.beat_seconds, orders, results, output)
 
@@ -146,7 +150,8 @@ def _apply(
         if withdraw:
             # It neither reports nor queues what was offered, so it never got the order and will not be sent it.
             for run in runs.live_of_client(sheet.connection, client_id):
-                if run.status is RunStatus.OFFERED and run.id not in beat.queued:
+                # A hook belongs to the command that has ended there: a client that drains runs it all the same.
+                if run.status is RunStatus.OFFERED and run.id not in beat.queued and not run.kind:
                     happen(sheet, run, RunEvent.REFUSED, reason=f"{label} takes no new work")
     if any(report.kind in (ENDED, REFUSED) for report in beat.reports):
         # The client reports and fetches in the same call: what its freed CPUs can take goes back with the answer.
@@ -164,7 +169,7 @@ def _orders(farm: Farm, presence: Presence, beat: Beat) -> list[dict[str, object
         built = [_order(farm, connection, presence, order) for order in orders]
     if orders or beat.queued:
         presence.orders_waiting = True  # until reports show that they arrived
-    return built if beat.accepting else [order for order in built if order["kind"] != "start"]
+    return built if beat.accepting else [order for order in built if order["kind"] != "start" or order["hook"]]
 
 
 def _orders_for_daemon(presence: Presence) -> list[dict[str, object]]:
@@ -194,7 +199,10 @@ def _order(farm: Farm, connection: sqlite3.Connection, presence: Presence, order
 def _start(farm: Farm, connection: sqlite3.Connection, presence: Presence, order: Order) -> dict[str, object]:
     key = platform_key(presence.row.platform)
     specification = json.loads(order.specification)
-    hosts = [presence.row.hostname, *(_hostname(farm, int(each)) for each in order.hosts.split(",") if each)]
+    others = [int(each) for each in order.hosts.split(",") if each]
+    if order.kind:
+        others = runs.hosts_of_command(connection, order.work_id)  # they are free by now; the hook is told of them
+    hosts = [presence.row.hostname, *(_hostname(farm, each) for each in others)]
     environment = {
         **folder_environment(farm, connection, key),
         **specification.get("environment", {}),
@@ -202,9 +210,12 @@ def _start(farm: Farm, connection: sqlite3.Connection, presence: Presence, order
         "ROOTJOBID": str(order.root_id),
         "HQHOSTS": ",".join(hosts),
     }
-    command, most_seconds = json.loads(order.command), specification.get("maxTime", 0)
+    command = json.loads(order.command)
+    limits = {name: float(specification.get(name, 0)) for name in _LIMITS}
+    failure_patterns = specification.get("failurePatterns", [])
     if order.kind:
-        command, most_seconds = specification["hooks"][order.kind], farm.policy.hook_timeout_seconds
+        command, failure_patterns = specification["hooks"][order.kind], []
+        limits = dict.fromkeys(_LIMITS, 0.0) | {"maxTime": farm.policy.hook_timeout_seconds}
         environment["HQSTATUS"] = _outcome(connection, order)
     pattern = specification.get("progressPattern")
     return {
@@ -217,7 +228,8 @@ def _start(farm: Farm, connection: sqlite3.Connection, presence: Presence, order
         "shell": specification.get("shell", ""),
         "environment": environment,
         "cpus": order.cpus,
-        "maxTime": float(most_seconds),
+        **limits,
+        "failurePatterns": failure_patterns,
         "hook": order.kind,
         "logLimit": farm.policy.log_limit_bytes,
         "killGrace": farm.policy.kill_grace_seconds,

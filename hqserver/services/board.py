@@ -26,17 +26,21 @@ def open_board(farm: Farm, connection: sqlite3.Connection, only: int | None = No
         client_id = presence.row.id
         cpus_used, live_runs = occupied.get(client_id, (0, 0))
         why_not = farm.watch.why_not_taking(presence, monotonic, now, unconfirmed)
+        probed = bool(presence.row.sick)
+        if probed and live_runs and not why_not:
+            why_not = f"is tried with one job, after {presence.row.sick}"
         seats[client_id] = Seat(
             client_id=client_id,
             facts=farm.watch.facts(presence),
             cpus_used=cpus_used,
             live_runs=live_runs,
             # CPUs counted beyond what it has are those of runs it queues already.
-            spare=max(presence.spare - max(cpus_used - presence.row.cpus, 0), 0),
+            spare=0 if probed else max(presence.spare - max(cpus_used - presence.row.cpus, 0), 0),
             load=presence.row.load,
             taking=not why_not,
             why_not=why_not,
             held_for=held.get(client_id),
+            probed=probed,
         )
     used: list[tuple[str, str, int]] = []
     for client_id, sharing, taken in runs.special(connection):

@@ -97,6 +97,7 @@ CLIENT_ATTRIBUTES: dict[str, Attribute] = {
         Attribute("utcOffset", "Minutes that its time zone is east of UTC now.", field("utc_offset")),
         Attribute("wanted", 'What it is asked to do: upgrade, restart, end or "".', field("wanted")),
         Attribute("upgradeError", 'Why its last upgrade failed, "" where none did.', field("upgrade_error")),
+        Attribute("sick", 'Why it is set aside as sick, "" where it is not.', field("sick")),
         Attribute("port", "Port it listens on for wakeup, 0 when it does not.", field("port")),
         Attribute("unavailableBecause", 'Why it takes no jobs, "" where it does.', why_unavailable, "query"),
     )

@@ -18,11 +18,12 @@ from hqserver.store import clients, groups
 from hqserver.store.clients import Settable
 from hqserver.store.database import Transaction
 
-from . import registration
+from . import health, registration
 from .directory import Directory, registered, registered_client
 from .farm import Farm
 from .groups import announce
 from .package import client_package
+from .sheet import Sheet
 from .watch import Presence
 
 _LOG = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ LONGEST_DESCRIPTION = 10_000
 def set_disabled(farm: Farm, clientname: str, disabled: bool) -> bool:
     """Switch a client off or on for new work: what it runs goes on. False where there is no such client.
 
+    One that was set aside as sick is well again when it is switched on.
+
     `clientname` is `hostname:name` or `hostname`, which where no unnamed client runs there means all of that machine.
     """
     found = Directory(farm).on_host(clientname)
@@ -41,6 +44,9 @@ def set_disabled(farm: Farm, clientname: str, disabled: bool) -> bool:
     def write(transaction: Transaction) -> None:
         for presence in found:
             _set(farm, transaction, presence.row.id, "disabled", int(disabled))
+            if not disabled:
+                with Sheet(farm, transaction) as sheet:
+                    health.recover(sheet, presence.row.id)
         transaction.after_commit(farm.ask_for_pass)
 
     if found:

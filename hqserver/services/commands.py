@@ -19,6 +19,7 @@ from hqserver.store.database import Transaction
 
 from .families import in_parts, to_pause, to_reschedule, to_resume, unfinished_below
 from .farm import Farm
+from .losses import supersede
 from .progression import end_run, pause_run, resume_run
 from .sheet import Sheet
 
@@ -124,6 +125,8 @@ def _reset(sheet: Sheet, row: jobs.JobRow, reason: str) -> None:
     row.cancelled = row.deleted_failed = 0
     row.tries = row.tries_given
     row.runnable_at = row.started_at = row.command_started_at = row.command_ended_at = None
+    for run in runs.live_of_job(sheet.connection, row.id):
+        supersede(sheet, run, reason)  # an abandoned job's run, whose client is silent
     for item in work.of_job(sheet.connection, row.id):
         item.tries, item.losses, item.avoid_client_id = row.tries_given, 0, None
         item.pending = item.pending_reason = item.hooks = ""

@@ -27,7 +27,7 @@ def delete(farm: Farm, job_ids: Sequence[int]) -> None:
 def _delete(farm: Farm, transaction: Transaction, job_ids: Sequence[int]) -> None:
     with Sheet(farm, transaction) as sheet:
         rows = [row for job_id in job_ids if (row := sheet.find(job_id)) is not None and row.finished]
-        rows = [row for row in rows if not runs.unconfirmed_of_job(sheet.connection, row.id)]
+        rows = [row for row in rows if not runs.may_be_alive_of_job(sheet.connection, row.id)]
         gone = [(row.id, runs.ids_of_job(sheet.connection, row.id)) for row in rows]
         _remove(sheet, {row.id: row for row in rows})
 

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from hqserver.domain.conditions import Condition
 from hqserver.domain.errors import BadSpecification, Conflict, near_match
@@ -26,7 +26,11 @@ _STORED = {
     "environment": "environment",
     "tags": "tags",
     "resources": "resources",
+    "min_time": "minTime",
     "max_time": "maxTime",
+    "max_silence": "maxSilence",
+    "max_memory": "maxMemory",
+    "lease": "lease",
     "hooks": "hooks",
     "email_reasons": "emailReasons",
     "progress_pattern": "progressPattern",
@@ -107,6 +111,7 @@ def _row(spec: JobSpec, job_id: int, now: float) -> JobRow:
         tries_given=spec.tries,
         weightless=int(spec.weightless),
         hooks=",".join(spec.hooks),
+        lease=spec.lease,
         mail_reasons=",".join(spec.email_reasons) if spec.email_to else "",
         queued_at=now,
         updated_at=now,
@@ -150,6 +155,8 @@ def texts_of(draft: Draft) -> JobTexts:
     stored: dict[str, object] = {
         name: value for attribute, name in _STORED.items() if (value := getattr(spec, attribute))
     }
+    if spec.failure_patterns:
+        stored["failurePatterns"] = [asdict(each) for each in spec.failure_patterns]
     if spec.email_to:
         stored["emailTo"] = ",".join(spec.email_to)
     if spec.unknown:

@@ -11,6 +11,7 @@ from hqserver.domain.progress import DEFAULT_PATTERNS
 from hqserver.store.database import Database
 from hqserver.store.output import OutputFiles
 
+from .health_record import Health
 from .holds import Holds
 from .watch import Watch
 
@@ -36,6 +37,10 @@ class Policy:
     reschedule_abandoned: bool = True
     max_client_losses: int = 3
     max_failures_per_client: int = 3
+    sick_failures: int = 5
+    """Failures in a row, of work of different submitters, after which a client is set aside (CONTRACT 10)."""
+    sick_seconds: float = 600.0
+    licence_pause_seconds: float = 60.0
     hold_timeout_seconds: float = 600.0
     hook_timeout_seconds: float = 600.0
     expire_jobs_days: float = 14.0
@@ -79,3 +84,4 @@ class Farm:
     wake: Callable[[int], None]
     settings: Mapping[str, str] = field(default_factory=dict)
     holds: Holds = field(default_factory=Holds)
+    health: Health = field(default_factory=Health)

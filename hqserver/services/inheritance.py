@@ -34,13 +34,15 @@ def _follow_first_parent(sheet: Sheet, draft: Draft) -> None:
     if draft.first_parent is not None:
         parent = draft.first_parent
         row.first_parent_id, row.root_id = parent.row.id, parent.row.root_id
-        priority, submitted_by = parent.row.priority, parent.submitted_by
+        priority, submitted_by, held = parent.row.priority, parent.submitted_by, parent.row.held
     elif row.first_parent_id is not None:
         outside = sheet.job(row.first_parent_id)
-        row.root_id, priority = outside.root_id, outside.priority
+        row.root_id, priority, held = outside.root_id, outside.priority, outside.held
         submitted_by = jobs.submitted_by(sheet.connection, outside.id)
     else:
         return
+    # Children are paused with their parent, those that come later too (CONTRACT 3.5).
+    row.held = "pause" if held == "pause" else ""
     row.priority = priority if spec.priority is None else spec.priority
     draft.submitted_by = draft.submitted_by or submitted_by
 

@@ -155,14 +155,17 @@ def _waits_for_itself(
     """What a job waits for that no free client could change; None where it waits for a client."""
     if row["id"] in ending:
         return f"ending on {_labels(farm, ending[row['id']])}"
-    if row["id"] in lost:
-        return f"{_labels(farm, lost[row['id']])} to be heard again, or another client"
+    if row["id"] in lost and row["ended_at"] is None:
+        otherwise = "the end of its lease" if row["lease"] else "another client"
+        return f"{_labels(farm, lost[row['id']])} to be heard again, or {otherwise}"
     released = "somebody to unblock it" if row["held"] == "block" else "somebody to resume it"
     if row["status"] == JobStatus.QUEUED:
         children = f"{row['children_unfinished']} of {row['children']} children to end"
         return f"{children} and {released}" if row["held"] else children
     if row["status"] == JobStatus.PAUSED:
         return released
+    if row["status"] == JobStatus.RUNNABLE and not row["claimable"]:
+        return "what it lacked at its last try, such as a licence; it is tried again soon"
     return None if row["status"] == JobStatus.RUNNABLE else ""
 
 
@@ -248,6 +251,11 @@ JOB_ATTRIBUTES: dict[str, Attribute] = {
             "hooks", "Commands that follow its outcome, by the property that holds them.", _specified("hooks", {})
         ),
         Attribute("maxTime", "Seconds its command may run, 0 = unlimited.", _specified("maxTime", 0)),
+        Attribute("minTime", "Seconds below which success is a failure, 0 = any.", _specified("minTime", 0)),
+        Attribute("maxSilence", "Seconds it may print nothing, 0 = unlimited.", _specified("maxSilence", 0)),
+        Attribute("maxMemory", "Memory of all its processes in kB, 0 = unlimited.", _specified("maxMemory", 0)),
+        Attribute("failurePatterns", "What its output means: pattern, action.", _specified("failurePatterns", [])),
+        Attribute("lease", "Seconds of its strict lease, 0 = none.", column("lease")),
         Attribute("emailTo", "Recipients of mail, a comma list.", _specified("emailTo", "")),
         Attribute("emailReasons", "What sends mail.", _specified("emailReasons", [])),
         Attribute("properties", "Texts kept with the job.", _specified("properties", {})),

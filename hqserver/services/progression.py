@@ -10,17 +10,21 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hqserver.domain.hooks import hooks_after
+from hqserver.domain.hooks import Hook, hooks_after
 from hqserver.domain.lifecycle import RunEvent, WorkEvent, advance_run
 from hqserver.domain.run import RunEnd
 from hqserver.domain.status import LIVE_RUN, RunStatus, WorkStatus
 from hqserver.store import runs, work
 from hqserver.store.runs import RunRow
 
+from . import health
 from .sheet import Sheet
 
 _BY_THE_CLIENT = frozenset(
-    (RunEvent.EXITED_ZERO, RunEvent.EXITED_NONZERO, RunEvent.OVERRAN, RunEvent.KILLED, RunEvent.REFUSED)
+    (
+        *(RunEvent.EXITED_ZERO, RunEvent.EXITED_NONZERO, RunEvent.POSTPONED, RunEvent.OVERRAN, RunEvent.KILLED),
+        *(RunEvent.LEASE_ENDED, RunEvent.REFUSED),
+    )
 )
 """Ends that a client reported: it is there, and can run hooks."""
 
@@ -40,6 +44,7 @@ def claim(sheet: Sheet, item: work.WorkRow, claimed: Sequence[RunRow], labels: S
     if item.hooks_left:
         first.kind, *left = item.hooks_left
         item.hooks = ",".join(left)
+    first.lease = 0 if first.kind else sheet.job(item.job_id).lease
     for run in claimed:
         runs.insert(sheet.connection, run)
         sheet.run_began(run.job_id, run.client_id)
@@ -98,8 +103,11 @@ def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str, *, clie
     if run.kind and run.status not in LIVE_RUN:
         _after_hook(sheet, run, item, event, reason, client_is_there=client_is_there)
         return
+    if event is WorkEvent.RUN_SUCCEEDED:
+        health.command_succeeded(sheet, run.client_id)
     if event is WorkEvent.RUN_FAILED:
         sheet.client_failed(run.job_id, run.client_id)
+        health.command_failed(sheet, run.job_id, run.client_id)
         item.avoid_client_id = run.client_id
         if item.tries > 0 and not row.cancelled:
             item.tries -= 1
@@ -107,6 +115,8 @@ def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str, *, clie
             event = WorkEvent.TRY_FAILED
             left = f"{item.tries} {'try' if item.tries == 1 else 'tries'} left"
             sheet.note(run.job_id, "rescheduled", f"{reason}; {left}", run.client_id)
+    if event is WorkEvent.POSTPONED:
+        sheet.note(run.job_id, "put back", reason, run.client_id)
     if event is WorkEvent.RUN_RETURNED and run.intent == "eject":
         item.avoid_client_id = run.client_id
         sheet.note(run.job_id, "ejected", reason, run.client_id)
@@ -164,6 +174,7 @@ def _start_hook(sheet: Sheet, before: RunRow, item: work.WorkRow) -> None:
         ended_at=None,
         unconfirmed=0,
         intent="",
+        lease=0,
     )
     runs.insert(sheet.connection, run)
     sheet.run_began(run.job_id, run.client_id)
@@ -180,13 +191,18 @@ def _after_hook(
         item.hooks = ",".join([run.kind, *item.hooks_left])
         sheet.move_work(item, event, reason, client_id=run.client_id)
         return
-    sheet.note(run.job_id, "hook", f"{run.kind}: {reason}", run.client_id)
-    # Those that follow a cancelled command run; a job that is cancelled while its hooks run ends with this one.
-    cut_short = bool(row.cancelled) and item.pending != WorkEvent.RUN_CANCELLED
-    if item.hooks_left and client_is_there and not cut_short:
+    # The limit of a hook is hookTimeout, whatever its client calls it.
+    sheet.note(run.job_id, "hook", f"{run.kind}: {reason.replace('maxTime', 'hookTimeout', 1)}", run.client_id)
+    if row.cancelled and item.pending != WorkEvent.RUN_CANCELLED:
+        # Cancelled while its hooks ran: those of a cancelled job follow, but for what has run already.
+        item.pending, item.pending_reason = WorkEvent.RUN_CANCELLED, f"cancelled during {run.kind}"
+        left = hooks_after(WorkEvent.RUN_CANCELLED, row.hooks.split(",")) if run.kind != Hook.CLEANUP else ()
+        item.hooks = ",".join(left)
+        work.save(sheet.connection, item)
+    if item.hooks_left and client_is_there:
         _start_hook(sheet, run, item)
         return
-    finish_hooks(sheet, item, WorkEvent.RUN_CANCELLED if cut_short else WorkEvent(item.pending))
+    finish_hooks(sheet, item, WorkEvent(item.pending), "" if client_is_there else "their client is lost")
 
 
 def finish_hooks(sheet: Sheet, item: work.WorkRow, outcome: WorkEvent, why: str = "") -> None:
@@ -199,71 +215,6 @@ def finish_hooks(sheet: Sheet, item: work.WorkRow, outcome: WorkEvent, why: str 
     command = runs.last_of_command(sheet.connection, item.id)
     client_id = command.client_id if command else None
     sheet.move_work(item, outcome, reason, client_id=client_id, seconds=sheet.command_seconds(item))
-
-
-# Clients that fall silent (CONTRACT 9.10) ----------------------------------------------------------------------
-
-
-def come_back(sheet: Sheet, run: RunRow, client_label: str) -> None:
-    """The client of a lost run is heard again before anybody took the work.
-
-    A run that is not known to have started is offered once more: its order may never have arrived, and a client
-    starts a run at most once however often it is ordered.
-    """
-    reason = f"{client_label} is back"
-    happen(sheet, run, RunEvent.CLIENT_BACK if run.started_at is not None else RunEvent.OFFERED_AGAIN, reason=reason)
-    held = sheet.job(run.job_id).held == "pause"
-    if held:
-        pause_run(sheet, run, reason)
-    elif run.intent == "pause" and run.status is RunStatus.RUNNING:
-        # It was paused when its client fell silent, and resumed meanwhile: say so to the client.
-        happen(sheet, run, RunEvent.PAUSE, reason=reason)
-        resume_run(sheet, run, reason)
-
-
-def lose(sheet: Sheet, run: RunRow, client_label: str, *, reschedule: bool, most_losses: int) -> None:
-    """The run's client is silent past its time (CONTRACT 9.10).
-
-    The run stays the owner until another client takes the work; after `most_losses` losses, or without `reschedule`,
-    the work is abandoned. A further client of a job that holds several takes the others down with it (9.15).
-    """
-    if run.slot > 0:
-        lose_companion(sheet, run, client_label)
-        return
-    was = run.status
-    happen(sheet, run, RunEvent.CLIENT_LOST)
-    if run.status is not RunStatus.LOST or was is RunStatus.LOST:
-        return  # it is being killed, or this loss was counted before the server was started anew
-    item = work.load(sheet.connection, run.work_id)
-    if run.kind:
-        run.unconfirmed = 1
-        happen(sheet, run, RunEvent.TAKEN_OVER, RunEnd(reason=f"{client_label} is silent"))
-        finish_hooks(sheet, item, WorkEvent(item.pending), f"{run.kind} was lost: {client_label} is silent")
-        return
-    item.losses += 1
-    if runs.companions(sheet.connection, run.work_id) and reschedule and item.losses < most_losses:
-        # Losing any host ends the run on all (9.15): the others are free for whoever comes.
-        run.unconfirmed = 1
-        happen(sheet, run, RunEvent.TAKEN_OVER, RunEnd(reason=f"{client_label} is silent"))
-        sheet.move_work(item, WorkEvent.RUN_RETURNED, f"{client_label} is silent")
-        return
-    if reschedule and item.losses < most_losses:
-        sheet.offer_again(item, claimable=True)
-        sheet.note(run.job_id, "client lost", f"{client_label} is silent; another client may take over", run.client_id)
-        return
-    run.unconfirmed = 1
-    happen(sheet, run, RunEvent.TAKEN_OVER, RunEnd(reason=f"{client_label} is silent"))
-    if hooks := sheet.job(run.job_id).hooks:
-        sheet.note(run.job_id, "hooks skipped", f"{hooks.replace(',', ', ')}: {client_label} is silent", run.client_id)
-    why = f"{item.losses} clients were lost with it" if reschedule else f"{client_label} is silent"
-    sheet.move_work(item, WorkEvent.ABANDON, why)
-
-
-def lose_companion(sheet: Sheet, run: RunRow, client_label: str) -> None:
-    """A further client of a job that holds several is gone: the run ends on all of them (CONTRACT 9.15)."""
-    first = runs.live_of_work(sheet.connection, run.work_id)
-    if first is not None and first.status is not RunStatus.ENDING:
-        end_run(sheet, first, "eject", f"{client_label}, one of its clients, is lost")
 
 
 # What people ask of runs (CONTRACT 3.5) ------------------------------------------------------------------------

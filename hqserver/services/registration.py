@@ -17,8 +17,11 @@ from hqserver.store.database import Transaction
 
 from .errors import note_client_error
 from .farm import Farm
+from .health import client_lost
+from .leases import longest_left
+from .losses import come_back, lose, lose_companion, perish
 from .package import ClientPackage, client_package
-from .progression import come_back, happen, lose, lose_companion
+from .progression import happen
 from .sheet import Sheet
 from .watch import Presence
 
@@ -80,6 +83,12 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
     if holder is not None and holder is not known and not _yields(farm, holder, identity, monotonic):
         sentence = f"name taken: a client called {holder.row.label} is alive; give this one a name of its own"
         raise _refused(farm, holder, sentence)
+    if known is None and holder is not None and not _booted_anew(holder, identity):
+        # What runs there under a strict lease knows nothing of a newcomer, and ends by itself.
+        seconds = longest_left(farm, holder)
+        if seconds > 0:
+            sentence = f"name taken: {holder.row.label} may run work under a strict lease for another {seconds:.0f} s"
+            raise _refused(farm, holder, sentence)
     new_secret = "" if known else secrets.token_hex(32)
     former = known or holder
 
@@ -99,6 +108,7 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
             disabled=was.disabled if was else 0,
             availability=was.availability if was else "",
             wanted=_still_wanted(was, identity) if was else "",
+            sick=was.sick if was else "",
             registered_at=now,
             heartbeat_at=now,
             **{key: getattr(identity, key) for key in _FROM_IDENTITY},
@@ -127,6 +137,9 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
 def _take_in(farm: Farm, row: ClientRow, known: Presence | None, monotonic: float) -> None:
     """The client is registered: the server watches it from here on."""
     presence = Presence(row, heard_at=monotonic, registered_at=monotonic, heard=True)
+    former = farm.watch.get(row.id)
+    if former is not None:
+        presence.probe_at, row.sick = former.probe_at, former.row.sick
     if known is not None:
         presence.previous_session = known.row.session if known.row.session != row.session else ""
         presence.refused_sessions = known.refused_sessions
@@ -160,9 +173,13 @@ def _still_wanted(was: ClientRow, identity: Identity) -> str:
 
 def _yields(farm: Farm, holder: Presence, identity: Identity, monotonic: float) -> bool:
     """Whether the name goes to a newcomer without the secret: its holder is silent, or its machine booted anew."""
-    silence = holder.silence(monotonic)
-    booted_anew = bool(identity.boot_id) and identity.boot_id != holder.row.boot_id
-    return silence > (3 * farm.policy.beat_seconds if booted_anew else farm.policy.lost_seconds)
+    booted_anew = _booted_anew(holder, identity)
+    return holder.silence(monotonic) > (3 * farm.policy.beat_seconds if booted_anew else farm.policy.lost_seconds)
+
+
+def _booted_anew(holder: Presence, identity: Identity) -> bool:
+    """Whether the newcomer's machine was started after the holder's: every run of the holder is dead."""
+    return bool(identity.boot_id) and identity.boot_id != holder.row.boot_id
 
 
 def _free_name(transaction: Transaction, row: ClientRow) -> None:
@@ -180,13 +197,16 @@ def _reconcile(
     A run that was started and is not held any more is dead: the client's folder is intact and does not know it, or
     the machine booted anew. With a `fresh` secret and the same boot nothing is proven, and the run is lost.
     """
-    proven = not fresh or now.boot_id != was.boot_id
+    booted_anew = now.boot_id != was.boot_id
+    proven = not fresh or booted_anew
+    policy = farm.policy
     owned = set()
+    went_down = False
     for run in runs.live_of_client(sheet.connection, now.id):
         owned.add(run.id)
         if run.slot > 0:
             # Nothing of ours runs for it there; only a machine that booted anew has lost what does.
-            if now.boot_id != was.boot_id:
+            if booted_anew:
                 lose_companion(sheet, run, now.label)
             continue
         if run.id in held:
@@ -194,19 +214,23 @@ def _reconcile(
                 come_back(sheet, run, now.label)
         elif run.status is RunStatus.OFFERED and not fresh:
             continue  # never arrived: it is ordered again under the same id
+        elif proven and booted_anew and run.started_at is not None:
+            # It may be what brought the machine down: that counts as a loss, however soon it is up again.
+            why = f"{now.label} was started anew"
+            perish(sheet, run, now.label, why, reschedule=True, most_losses=policy.max_client_losses)
+            went_down = True
         elif proven:
             happen(sheet, run, RunEvent.DIED, reason=f"{now.label} does not hold it any more")
         else:
-            lose(
-                sheet,
-                run,
-                now.label,
-                reschedule=farm.policy.reschedule_abandoned,
-                most_losses=farm.policy.max_client_losses,
-            )
+            reschedule, most_losses = policy.reschedule_abandoned, policy.max_client_losses
+            lose(sheet, run, now.label, reschedule=reschedule, most_losses=most_losses)
             if run.status is RunStatus.LOST:
                 # Only the secret that is gone could report it: it counts as a loss and never comes back.
-                happen(sheet, run, RunEvent.DIED, reason=f"{now.label} was installed anew")
+                why = f"{now.label} was installed anew"
+                perish(sheet, run, now.label, why, reschedule=reschedule, most_losses=most_losses)
+    former = farm.watch.get(now.id)
+    if went_down and former is not None:
+        client_lost(sheet, former)
     for run in runs.unconfirmed_of_client(sheet.connection, now.id):
         owned.add(run.id)  # held, it is ordered to be killed, so that the daemon reports when that is done
         if proven and run.id not in held:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from hqserver.domain.failure import FailureAction
 from hqserver.domain.lifecycle import InvalidTransition, RunEvent
 from hqserver.domain.run import RunEnd
 from hqserver.domain.status import RunStatus
-from hqserver.store import runs
+from hqserver.store import runs, work
 
 from .errors import note_client_error
 from .progression import happen
@@ -23,7 +24,11 @@ KINDS = (STARTED, PAUSED, RESUMED, ENDED, REFUSED)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report. Ages are seconds before the beat that brings it was sent. `limit` names the one that ended it."""
+    """One report. Ages are seconds before the beat that brings it was sent.
+
+    `limit` names the limit that the run reached; `failure` is the action of the failure pattern that matched a line of
+    its output, `failure_line`.
+    """
 
     id: str
     run: str
@@ -32,6 +37,8 @@ class Report:
     ended_ago: float = 0.0
     killed: bool = False
     limit: str = ""
+    failure: str = ""
+    failure_line: str = ""
     end: RunEnd = field(default_factory=RunEnd)
 
 
@@ -51,11 +58,23 @@ def apply(sheet: Sheet, client_id: int, label: str, report: Report) -> str:
         run.ended_at = max(sheet.now - max(report.ended_ago, 0.0), run.started_at or run.offered_at)
     if report.kind == REFUSED and " cannot " in report.end.reason:
         note_client_error(sheet.connection, client_id, f"job {run.job_id}: {report.end.reason}", sheet.now)
+    event = _event(report)
+    if event is RunEvent.EXITED_NONZERO and report.failure == FailureAction.FATAL:
+        _try_no_more(sheet, run)
     try:
-        happen(sheet, run, _event(report), report.end, reason=_reason(report, label))
+        happen(sheet, run, event, report.end, reason=_reason(report, label))
     except InvalidTransition as problem:
         _LOG.warning("%s reported %s of run %s, which is ignored: %s", label, report.kind, run.id, problem)
     return APPLIED
+
+
+def _try_no_more(sheet: Sheet, run: runs.RunRow) -> None:
+    """The output says that another try would fail as well (CONTRACT 10, failurePatterns)."""
+    item = work.load(sheet.connection, run.work_id)
+    row = sheet.job(run.job_id)
+    row.tries = max(row.tries - item.tries, 0)
+    item.tries = 0
+    work.save(sheet.connection, item)
 
 
 _PLAIN = {
@@ -65,22 +84,33 @@ _PLAIN = {
     REFUSED: RunEvent.REFUSED,
 }
 
+_STOPPED = {"maxTime": RunEvent.OVERRAN, "lease": RunEvent.LEASE_ENDED}
+_FAILING = ("minTime", "maxSilence", "maxMemory")
+"""Limits that make the command's end a failure. PROTOCOL.md, Limits, has all of them."""
+
 
 def _event(report: Report) -> RunEvent:
     if report.kind in _PLAIN:
         return _PLAIN[report.kind]
-    if report.limit:
-        return RunEvent.OVERRAN
-    if report.killed:
+    if report.limit in _STOPPED:
+        return _STOPPED[report.limit]
+    if report.killed and report.limit not in _FAILING:
         return RunEvent.KILLED
+    # A command that lacks a licence may end at once, or print nothing while it waits for one: the cause comes first.
+    if report.failure == FailureAction.LICENCE:
+        return RunEvent.POSTPONED
     succeeded = report.end.exit_code == 0 and not report.end.signal
-    return RunEvent.EXITED_ZERO if succeeded else RunEvent.EXITED_NONZERO
+    failed = report.failure or report.limit in _FAILING or not succeeded
+    return RunEvent.EXITED_NONZERO if failed else RunEvent.EXITED_ZERO
 
 
 def _reason(report: Report, label: str) -> str:
     if report.kind != ENDED:
         return report.end.reason
-    return report.end.told(label, killed=report.killed, limit=report.limit)
+    told = report.end.told(label, killed=report.killed, limit=report.limit)
+    # What ended a run from outside says more than its output does.
+    outside = report.killed and report.limit not in _FAILING
+    return f"{told}; its output says: {report.failure_line}" if report.failure and not outside else told
 
 
 def _late(sheet: Sheet, run: runs.RunRow, report: Report, label: str) -> str:

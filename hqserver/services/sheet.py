@@ -75,7 +75,8 @@ class Sheet(Ledger):
         row.work[was] -= 1
         row.work[now] += 1
         item.status = now
-        wanted = int(now is WorkStatus.RUNNABLE)
+        item.delayed = int(event is WorkEvent.POSTPONED)
+        wanted = int(now is WorkStatus.RUNNABLE and not item.delayed)
         row.claimable += wanted - item.claimable
         item.claimable = wanted
         change = self.tree_change(item.job_id)
@@ -104,6 +105,11 @@ class Sheet(Ledger):
         item.claimable = int(claimable)
         work.save(self.connection, item)
 
+    def end_delay(self, item: work.WorkRow) -> None:
+        """Work that was put back for a while may be given out again."""
+        item.delayed = 0
+        self.offer_again(item, claimable=item.status is WorkStatus.RUNNABLE)
+
     def move_waiting_work(self, row: jobs.JobRow, was: WorkStatus, event: WorkEvent, reason: str) -> None:
         """Move all the job's work items that wait in one status; no run holds such."""
         if not row.work[was]:
@@ -112,10 +118,11 @@ class Sheet(Ledger):
         if now in FINISHED_WORK:
             # A command may have ended while children that it added live: what it did is not ahead any more.
             self.count_progress(row, 0, -work.progress_of(self.connection, row.id, was))
+        were_claimable = work.count_claimable(self.connection, row.id, was)
         moved = work.move_all(self.connection, row.id, was, now)
         row.work[was] -= moved
         row.work[now] += moved
-        row.claimable += moved * ((now is WorkStatus.RUNNABLE) - (was is WorkStatus.RUNNABLE))
+        row.claimable += moved * (now is WorkStatus.RUNNABLE) - were_claimable
         if not row.weightless:
             self.tree_change(row.id).work_ended += moved * ((now in FINISHED_WORK) - (was in FINISHED_WORK))
         self.unsettle(row.id, reason)
@@ -243,6 +250,11 @@ def _because_of_children(row: jobs.JobRow, status: JobStatus) -> str:
     """The reason of a status that all the children decided together and not the last one to end; "" for others."""
     if status is JobStatus.FAILED and row.failed_children:
         return f"{row.failed_children} of {row.children + row.deleted_failed} children did not succeed"
-    if row.children and row.status is JobStatus.QUEUED and status in (JobStatus.RUNNABLE, JobStatus.SUCCEEDED):
+    if (
+        row.children
+        and not row.failed_children
+        and row.status is JobStatus.QUEUED
+        and status in (JobStatus.RUNNABLE, JobStatus.SUCCEEDED)
+    ):
         return "all children succeeded"
     return ""

@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from hqserver.domain.errors import Conflict, NotFound
+from hqserver.domain.errors import BadSpecification, Conflict, NotFound
 from hqserver.domain.family import fails_its_parent, rollup
 from hqserver.domain.hooks import hooks_after
 from hqserver.domain.job import Tree
-from hqserver.domain.jobspec import JobSpec, parse_jobspec
+from hqserver.domain.jobspec import JobSpec, parse_jobspec, walk
 from hqserver.domain.lifecycle import WorkEvent
 from hqserver.domain.status import JobStatus, WorkStatus
 from hqserver.store import history, jobs, resources, submissions, work
@@ -43,6 +43,7 @@ def submit(farm: Farm, jobspec: Any, parent_id: int | None = None, child_ids: Se
     finished parent, a cycle, or a `submitKey` that was used for something else.
     """
     specs = parse_jobspec(jobspec, refuse_unknown=farm.policy.refuse_unknown_properties)
+    _check_leases(farm, specs)
     key = next((spec.submit_key for spec in specs if spec.submit_key), "")
     digest = _digest(jobspec, parent_id, child_ids) if key else ""
 
@@ -61,6 +62,15 @@ def submit(farm: Farm, jobspec: Any, parent_id: int | None = None, child_ids: Se
         return ids
 
     return farm.database.write(write)
+
+
+def _check_leases(farm: Farm, specs: Sequence[JobSpec]) -> None:
+    """A lease that ends before it can be renewed would end every run of its job."""
+    least = 3 * farm.policy.beat_seconds
+    for spec, _ in walk(specs):
+        if 0 < spec.lease < least:
+            place = place_of(spec, "lease")
+            raise BadSpecification(f"{place} must be at least {least:g}, three beats of a client, not {spec.lease}")
 
 
 def _digest(jobspec: Any, parent_id: int | None, child_ids: Sequence[int]) -> str:
@@ -220,6 +230,7 @@ class _Intake:
             has_run=False,
             children_unfinished=row.children_unfinished,
             children_failed=row.children_failed,
+            held=row.held,
         )
         if row.status is JobStatus.RUNNABLE:
             row.runnable_at = self.sheet.now

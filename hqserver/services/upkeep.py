@@ -13,7 +13,9 @@ from hqserver.store.submissions import forget_before
 
 from . import deletion
 from .farm import Farm
-from .progression import finish_hooks, happen, lose
+from .health import client_lost
+from .losses import lose
+from .progression import finish_hooks, happen
 from .sheet import Sheet
 
 _LOG = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ def notice_silence(farm: Farm) -> None:
                         reschedule=farm.policy.reschedule_abandoned,
                         most_losses=farm.policy.max_client_losses,
                     )
+                if live:
+                    client_lost(sheet, now_known)
                 return len(live)
 
         held = farm.database.write(write)
@@ -77,21 +81,30 @@ def bound_waits(farm: Farm) -> None:
     with farm.database.read() as connection:
         asked = {f"{run.status} {run.id}": run.id for run in runs.in_transition(connection)}
         hooks = {f"hooks {work_id}": work_id for work_id in work.waiting_for_hooks(connection)}
-    ages = farm.watch.waiting_seconds([*asked, *hooks], farm.clock.monotonic())
+        # Named with its last run, for it may be given out and put back again between two looks.
+        delayed = {f"delayed {work_id} {run}": work_id for work_id, run in work.delayed(connection)}
+    ages = farm.watch.waiting_seconds([*asked, *hooks, *delayed], farm.clock.monotonic())
     overdue = [run_id for name, run_id in asked.items() if ages[name] > farm.policy.kill_timeout_seconds]
+    rested = [work_id for name, work_id in delayed.items() if ages[name] > farm.policy.licence_pause_seconds]
     unrun = [work_id for name, work_id in hooks.items() if ages[name] > farm.policy.hook_timeout_seconds]
 
     def write(transaction: Transaction) -> None:
         with Sheet(farm, transaction) as sheet:
             for run_id in overdue:
                 _give_up(farm, sheet, run_id)
+            for work_id in rested:
+                item = work.find(sheet.connection, work_id)
+                if item is not None and item.delayed:
+                    sheet.end_delay(item)
             for work_id in unrun:
                 item = work.find(sheet.connection, work_id)
                 if item is not None and item.status is WorkStatus.RUNNABLE and item.pending:
                     finish_hooks(sheet, item, WorkEvent(item.pending), "no client could run its hooks in time")
 
-    if overdue or unrun:
+    if overdue or unrun or rested:
         farm.database.write(write)
+    if rested:
+        farm.ask_for_pass()
 
 
 def _give_up(farm: Farm, sheet: Sheet, run_id: str) -> None:
@@ -101,6 +114,8 @@ def _give_up(farm: Farm, sheet: Sheet, run_id: str) -> None:
         return
     label = farm.watch.label(run.client_id)
     if run.status is RunStatus.ENDING:
+        if run.lease:
+            return  # it must be dead before its work can be given out again: its lease bounds this wait
         run.unconfirmed = 1
         done = "taken off it" if run.intent == "eject" else "cancelled"
         happen(sheet, run, RunEvent.GIVEN_UP, reason=f"{done}; {label} has not confirmed it")

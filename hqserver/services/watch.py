@@ -34,6 +34,10 @@ class Presence:
     previous_session: str = ""
     refused_sessions: set[str] = field(default_factory=set)
     known_facts: ClientFacts | None = None
+    answered_at: float = 0.0
+    """When the last beat was answered, monotonic; 0.0 before the first one since the server started."""
+    probe_at: float = 0.0
+    """When a client that is set aside may be tried again, monotonic."""
 
     def silence(self, monotonic: float) -> float:
         """Seconds since the client was heard."""
@@ -46,6 +50,7 @@ class Watch:
     def __init__(self, rows: Iterable[ClientRow], monotonic: float, suspect_seconds: float):
         self._lock = threading.Lock()
         self._suspect_seconds = suspect_seconds
+        # A client that was set aside before the server started is tried again at once: its `probe_at` is past.
         self._clients = {row.id: Presence(row, monotonic, monotonic) for row in rows}
         self._by_secret = {presence.row.secret_hash: presence for presence in self._clients.values()}
         self._groups: dict[int, frozenset[str]] = {}
@@ -117,6 +122,8 @@ class Watch:
             return f"has been silent for {presence.silence(monotonic):.0f} s"
         if not presence.accepting:
             return "takes no new work (it is draining or its disk is nearly full)"
+        if presence.row.sick and monotonic < presence.probe_at:
+            return f"is set aside: {presence.row.sick}"
         if presence.row.id in unconfirmed:
             return "may still run a job that was cancelled or given to another client"
         if presence.row.availability:

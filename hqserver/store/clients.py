@@ -15,12 +15,12 @@ _COLUMNS = (
     *("id", "hostname", "name", "secret_hash", "session", "boot_id", "ip", "port", "platform", "cpus"),
     *("cpu_speed", "memory", "version", "description", "disabled", "registered_at", "heartbeat_at", "load"),
     *("idle_minutes", "memory_free", "disk_free", "removed", "availability", "utc_offset", "location"),
-    *("disk_total", "upgrade_error", "wanted"),
+    *("disk_total", "upgrade_error", "wanted", "sick"),
 )
 
 _VITALS = ("heartbeat_at", "load", "idle_minutes", "memory_free", "disk_free", "utc_offset")
 
-Settable = Literal["name", "description", "disabled", "removed", "availability", "upgrade_error", "wanted"]
+Settable = Literal["name", "description", "disabled", "removed", "availability", "upgrade_error", "wanted", "sick"]
 """The columns that are written one by one."""
 
 _SET = {column: f"UPDATE client SET {column} = ? WHERE id = ?" for column in get_args(Settable)}
@@ -64,6 +64,7 @@ class ClientRow:
     disk_total: int = 0
     upgrade_error: str = ""
     wanted: str = ""
+    sick: str = ""
 
     @property
     def shown_name(self) -> str:

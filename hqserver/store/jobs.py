@@ -18,11 +18,12 @@ _PLAIN = (
     *("command_ended_at", "ended_at", "updated_at", "claimable"),
     *("parents", "children", "children_unfinished", "children_failed", "tree_clients"),
     *("held", "weightless", "tries_given", "hooks", "mail_reasons", "pending", "deleted_failed"),
+    "lease",
     "show_blocked_clients_warning",
 )
 _COLUMNS = (*_PLAIN, *OWN_COLUMNS.values(), *WORK_COLUMNS.values(), *TREE_COLUMNS.values())
 _FIXED = {
-    *("id", "root_id", "name", "cpus", "queued_at", "weightless", "tries_given", "hooks", "mail_reasons"),
+    *("id", "root_id", "name", "cpus", "queued_at", "weightless", "tries_given", "hooks", "mail_reasons", "lease"),
 }
 _CHANGING = tuple(column for column in _COLUMNS if column not in _FIXED)
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id = ?"
@@ -68,6 +69,7 @@ class JobRow:
     tries_given: int = 0
     hooks: str = ""
     mail_reasons: str = ""
+    lease: int = 0
     pending: int = 0
     show_blocked_clients_warning: int = 1
     deleted_failed: int = 0

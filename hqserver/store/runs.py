@@ -15,7 +15,7 @@ from .schema import words
 _LIVE = words(LIVE_RUN)
 _COLUMNS = (
     "id, job_id, work_id, client_id, cpus, status, offered_at, started_at, ended_at, unconfirmed, slot, kind, intent, "
-    "sharing, resources"
+    "sharing, resources, lease"
 )
 
 
@@ -25,7 +25,8 @@ class RunRow:
 
     `slot` is above 0 for the further clients of a job that holds several: they run no command of ours and end with the
     first. `kind` names the hook that it runs, "" for the command. `intent`: "cancel" or "eject" while it is to be
-    killed, "pause" since it was to stop. `sharing` (a comma list) and `resources` (JSON) are what it takes up.
+    killed, "pause" since it was to stop. `sharing` (a comma list) and `resources` (JSON) are what it takes up. `lease`:
+    seconds of a strict lease, 0 for none.
     """
 
     id: str
@@ -43,6 +44,7 @@ class RunRow:
     intent: str = ""
     sharing: str = ""
     resources: str = ""
+    lease: int = 0
 
 
 def _row(values: tuple[object, ...]) -> RunRow:
@@ -134,10 +136,10 @@ def jobs_of_lost(connection: sqlite3.Connection, client_ids: Iterable[int]) -> l
 def insert(connection: sqlite3.Connection, row: RunRow) -> None:
     """Store a new run. The database refuses a second live one for the same work item."""
     connection.execute(
-        f"INSERT INTO run ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO run ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(row.id, row.job_id, row.work_id, row.client_id, row.cpus, row.status, row.offered_at, row.started_at),
-            *(row.ended_at, row.unconfirmed, row.slot, row.kind, row.intent, row.sharing, row.resources),
+            *(row.ended_at, row.unconfirmed, row.slot, row.kind, row.intent, row.sharing, row.resources, row.lease),
         ),
     )
 
@@ -184,6 +186,14 @@ def confirm(connection: sqlite3.Connection, run_id: str) -> None:
     connection.execute("UPDATE run SET unconfirmed = 0 WHERE id = ?", (run_id,))
 
 
+def leased(connection: sqlite3.Connection) -> list[RunRow]:
+    """Live runs that have a strict lease."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM run INDEXED BY run_leased WHERE lease > 0 AND status IN ({_LIVE})"
+    )
+    return [_row(values) for values in rows]
+
+
 def in_transition(connection: sqlite3.Connection) -> list[RunRow]:
     """Runs of whose client something is asked that it has not confirmed: a kill, a pause, a resume."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM run WHERE status IN ('ending', 'pausing', 'resuming')")
@@ -195,12 +205,25 @@ def unconfirmed_clients(connection: sqlite3.Connection) -> set[int]:
     return {row[0] for row in connection.execute("SELECT client_id FROM run WHERE unconfirmed = 1")}
 
 
-def unconfirmed_of_job(connection: sqlite3.Connection, job_id: int) -> bool:
-    """Whether the job has a run of which something may be alive."""
-    return (
-        connection.execute("SELECT 1 FROM run WHERE job_id = ? AND unconfirmed = 1 LIMIT 1", (job_id,)).fetchone()
-        is not None
+def may_be_alive_of_job(connection: sqlite3.Connection, job_id: int) -> bool:
+    """Whether the job has a run of which something may be alive: one that is lost, or whose kill nobody confirmed."""
+    found = connection.execute(
+        "SELECT 1 FROM run WHERE job_id = ? AND (unconfirmed = 1 OR ended_at IS NULL) LIMIT 1", (job_id,)
     )
+    return found.fetchone() is not None
+
+
+def hosts_of_command(connection: sqlite3.Connection, work_id: int) -> list[int]:
+    """Ids of the further clients that the last run of the work item's command had, in the order of their slots."""
+    rows = connection.execute(
+        """
+        SELECT client_id FROM run WHERE work_id = ?1 AND slot > 0 AND offered_at = (
+            SELECT max(offered_at) FROM run WHERE work_id = ?1 AND slot = 0 AND kind = '')
+        ORDER BY slot
+        """,
+        (work_id,),
+    )
+    return [row[0] for row in rows]
 
 
 def ids_of_job(connection: sqlite3.Connection, job_id: int) -> list[str]:

@@ -10,7 +10,7 @@ from hqserver.domain.status import FINISHED_WORK, WorkStatus
 
 _COLUMNS = (
     "id, job_id, name, status, claimable, tries, losses, progress, duration_ms, pending, pending_reason, hooks, "
-    "avoid_client_id"
+    "avoid_client_id, delayed"
 )
 
 
@@ -19,7 +19,8 @@ class WorkRow:
     """One piece of a job's command. `claimable`: dispatch may give it to a client, because it is runnable or because
     the client that holds it is lost. `progress` is in `PROGRESS_UNIT`; `duration_ms` is the run time of one that
     succeeded. `pending` and `pending_reason`: what its command's run told it and why, kept while its `hooks` (a comma
-    list) are still to run. `avoid_client_id`: the client that gets it last."""
+    list) are still to run. `avoid_client_id`: the client that gets it last. `delayed`: runnable, but not yet
+    claimable."""
 
     id: int
     job_id: int
@@ -34,6 +35,7 @@ class WorkRow:
     pending_reason: str
     hooks: str
     avoid_client_id: int | None
+    delayed: int
 
     @property
     def hooks_left(self) -> tuple[str, ...]:
@@ -59,6 +61,24 @@ def find(connection: sqlite3.Connection, work_id: int) -> WorkRow | None:
     """The work item, None where it is gone."""
     values = connection.execute(f"SELECT {_COLUMNS} FROM work WHERE id = ?", (work_id,)).fetchone()
     return None if values is None else _row(values)
+
+
+def delayed(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+    """The work items that are put back for a while: (id, id of the last run)."""
+    return connection.execute(
+        """
+        SELECT id, (SELECT run.id FROM run WHERE work_id = work.id ORDER BY run.rowid DESC LIMIT 1)
+        FROM work INDEXED BY work_delayed WHERE delayed = 1
+        """
+    ).fetchall()
+
+
+def count_claimable(connection: sqlite3.Connection, job_id: int, status: WorkStatus) -> int:
+    """How many of the job's work items in this status dispatch may give out."""
+    row = connection.execute(
+        "SELECT count(*) FROM work WHERE job_id = ? AND status = ? AND claimable = 1", (job_id, status)
+    ).fetchone()
+    return int(row[0])
 
 
 def waiting_for_hooks(connection: sqlite3.Connection) -> list[int]:
@@ -105,12 +125,12 @@ def save(connection: sqlite3.Connection, row: WorkRow) -> None:
     connection.execute(
         """
         UPDATE work SET status = ?, claimable = ?, tries = ?, losses = ?, progress = ?, duration_ms = ?, pending = ?,
-            pending_reason = ?, hooks = ?, avoid_client_id = ?
+            pending_reason = ?, hooks = ?, avoid_client_id = ?, delayed = ?
         WHERE id = ?
         """,
         (
             *(row.status, row.claimable, row.tries, row.losses, row.progress, row.duration_ms, row.pending),
-            *(row.pending_reason, row.hooks, row.avoid_client_id, row.id),
+            *(row.pending_reason, row.hooks, row.avoid_client_id, row.delayed, row.id),
         ),
     )
 
@@ -122,7 +142,7 @@ def move_all(connection: sqlite3.Connection, job_id: int, was: WorkStatus, now: 
     """
     over = ", pending = '', hooks = ''" if now in FINISHED_WORK else ""
     return connection.execute(
-        f"UPDATE work SET status = ?, claimable = ?{over} WHERE job_id = ? AND status = ?",
+        f"UPDATE work SET status = ?, claimable = ?, delayed = 0{over} WHERE job_id = ? AND status = ?",
         (now, int(now is WorkStatus.RUNNABLE), job_id, was),
     ).rowcount
 

@@ -9,6 +9,7 @@ import pytest
 
 from hqserver.domain import jobspec
 from hqserver.domain.errors import BadSpecification, TooLarge
+from hqserver.domain.failure import FailureAction, FailurePattern
 from hqserver.domain.jobspec import PROPERTIES, JobSpec, command_for, parse_jobspec, walk
 
 
@@ -117,7 +118,41 @@ def test_ten_thousand_nested_children_are_normal() -> None:
 
 HOOKS = ("onSuccess", "onError", "onCancel", "onChildError", "cleanup")
 
+LIMITS = {
+    "minTime": "min_time",
+    "maxTime": "max_time",
+    "maxSilence": "max_silence",
+    "maxMemory": "max_memory",
+    "lease": "lease",
+}
+"""Properties of which 0 asks for nothing, with their fields."""
+
+PATTERNS = (FailurePattern("Fatal: .*", FailureAction.FATAL), FailurePattern("no lic", FailureAction.LICENCE))
+
 GOOD: list[tuple[str, Any, str, Any]] = [
+    *((key, 60, field, 60) for key, field in LIMITS.items()),
+    *((key, "60", field, 60) for key, field in LIMITS.items()),
+    *((key, "60 (One minute)", field, 60) for key, field in LIMITS.items()),
+    *((key, 60.0, field, 60) for key, field in LIMITS.items()),
+    *((key, value, field, 0) for key, field in LIMITS.items() for value in (0, -1, "", " ", None)),
+    ("maxMemory", 2**40, "max_memory", 2**40),
+    ("failurePatterns", {"Fatal: .*": "fatal", "no lic": "licence"}, "failure_patterns", PATTERNS),
+    (
+        "failurePatterns",
+        [{"pattern": "Fatal: .*", "action": "FATAL"}, {"pattern": "no lic", "action": " license "}],
+        "failure_patterns",
+        PATTERNS,
+    ),
+    ("failurePatterns", {"x": "retry"}, "failure_patterns", (FailurePattern("x", FailureAction.RETRY),)),
+    *(("failurePatterns", value, "failure_patterns", ()) for value in ({}, [], "", " ", None)),
+    # How long a match may take is the runner's to bound (PROTOCOL.md, Limits), and the farm never matches one.
+    ("failurePatterns", {"(a+)+$": "retry"}, "failure_patterns", (FailurePattern("(a+)+$", FailureAction.RETRY),)),
+    (
+        "failurePatterns",
+        {"x" * 1000: "retry"},
+        "failure_patterns",
+        (FailurePattern("x" * 1000, FailureAction.RETRY),),
+    ),
     ("name", "Wölfe über Bäumen 🐺", "name", "Wölfe über Bäumen 🐺"),
     ("name", " padded ", "name", " padded "),
     ("description", "two\nlines", "description", "two\nlines"),
@@ -173,9 +208,6 @@ GOOD: list[tuple[str, Any, str, Any]] = [
     ("minHosts", 2, "max_hosts", 2),
     ("maxHosts", 4, "max_hosts", 4),
     ("maxHosts", 0, "max_hosts", 1),
-    ("maxTime", "60", "max_time", 60),
-    ("maxTime", -1, "max_time", 0),
-    ("maxTime", "", "max_time", 0),
     *((hook, "echo $HQSTATUS", "hooks", {hook: "echo $HQSTATUS"}) for hook in HOOKS),
     *((hook, {"macos": "a", "windows": ""}, "hooks", {hook: {"macosx": "a"}}) for hook in HOOKS),
     *((hook, " ", "hooks", {}) for hook in HOOKS),
@@ -275,7 +307,29 @@ BAD: list[tuple[str, Any, str]] = [
     ("emailTo", 5, "must be a list of texts"),
     ("emailTo", "nobody", "must be mail addresses ('nobody' is none)"),
     ("emailReasons", "hungry", "hungry"),
-    ("maxTime", "soon", "must be a whole number"),
+    *((key, "soon", "must be a whole number") for key in LIMITS),
+    *((key, 1.5, "must be a whole number") for key in LIMITS),
+    *((key, True, "must be a whole number") for key in LIMITS),
+    *((key, [5], "must be a whole number") for key in LIMITS),
+    ("lease", 2**31, "must be from"),
+    ("maxMemory", 2**53 + 1, "must be from"),
+    ("failurePatterns", 5, "must be a dictionary from patterns to actions, or a list of {pattern, action}"),
+    ("failurePatterns", "error", "must be a dictionary from patterns to actions"),
+    ("failurePatterns", ["error"], "must be a dictionary from patterns to actions"),
+    ("failurePatterns", {"x": "fatl"}, "has the action 'fatl', which is none; did you mean 'fatal'?"),
+    ("failurePatterns", {"x": "licnse"}, "did you mean 'licence'?"),
+    ("failurePatterns", {"x": "explode"}, "has the action 'explode', which is none"),
+    ("failurePatterns", {"x": None}, "has the action None, which is none"),
+    ("failurePatterns", {"x": ["fatal"]}, "must be text"),
+    ("failurePatterns", [{"pattern": "x"}], "has the action None, which is none"),
+    ("failurePatterns", [{"action": "fatal"}], "must have patterns of 1 to 1000 characters"),
+    ("failurePatterns", {"": "fatal"}, "must have patterns of 1 to 1000 characters"),
+    ("failurePatterns", {"x" * 1001: "fatal"}, "must have patterns of 1 to 1000 characters"),
+    ("failurePatterns", {"a\0b": "fatal"}, "must not hold a NUL character"),
+    ("failurePatterns", {"(": "fatal"}, "has the pattern '(', which is no regular expression: missing )"),
+    ("failurePatterns", {"x{99999999999}": "fatal"}, "which is no regular expression"),
+    ("failurePatterns", {"(?<=a*)b": "fatal"}, "which is no regular expression"),
+    ("failurePatterns", {f"x{number}": "fatal" for number in range(51)}, "must have at most 50 patterns"),
 ]
 
 
@@ -292,11 +346,6 @@ NOT_SERVED = {
     "partitions": ("", 0, None, 5),
     "order": ("", None, " ", "binary"),
     "maxConcurrent": ("", 0, None, 3),
-    "lease": (0, "", None, 60),
-    "minTime": (0, "", None, 5),
-    "maxSilence": (0, "", None, 5),
-    "maxMemory": (0, "", None, 5),
-    "failurePatterns": ({}, "", None, {"x": "fatal"}),
     "splitOutput": (False, "", None, True),
 }
 """Of each property that is not served yet: three values that ask for nothing, and one that asks for something."""

@@ -95,7 +95,13 @@ def test_a_run_that_is_over_never_moves_again() -> None:
 def test_finished_work_moves_only_when_somebody_wants_it_done_again() -> None:
     """CONTRACT 3.5: it waits as it did at first, for its children or for nothing."""
     moves = {pair: now for pair, now in WORK.items() if pair[0] in FINISHED_WORK}
-    assert moves == {(status, WorkEvent.RESET): WorkStatus.QUEUED for status in FINISHED_WORK}
+    anew = {(status, WorkEvent.RESET): WorkStatus.QUEUED for status in FINISHED_WORK}
+    # 9.10: an abandoned one goes on when its client is back, and a proof that it is dead changes nothing.
+    abandoned = {
+        (WorkStatus.ABANDONED, WorkEvent.OWNER_BACK): WorkStatus.RUNNING,
+        (WorkStatus.ABANDONED, WorkEvent.RUN_RETURNED): WorkStatus.ABANDONED,
+    }
+    assert moves == anew | abandoned
 
 
 def test_every_event_is_told_to_somebody() -> None:

@@ -146,7 +146,7 @@ def test_a_pdg_cook_submits_a_job_an_item_below_its_top_job_and_cancels_what_is_
     live: LiveFarm, root: Path
 ) -> None:
     hostname = live.call("getClients", None, ["hostname"])[0]["hostname"]
-    (top,) = live.call("newjob", spec("PDG: ropfetch1", "sleep 30", submittedBy="artist", tags="single:mq"))
+    (top,) = live.call("newjob", spec("PDG: ropfetch1", "sleep 300", submittedBy="artist", tags="single:mq"))
     items = [
         live.call(
             "newjob",

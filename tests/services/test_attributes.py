@@ -71,6 +71,11 @@ KINDS: dict[str, Any] = {
     "updatedTime": datetime,
     "hooks": dict,
     "maxTime": int,
+    "minTime": int,
+    "maxSilence": int,
+    "maxMemory": int,
+    "failurePatterns": list,
+    "lease": int,
     "emailTo": str,
     "emailReasons": list,
     "hosts": dict,
@@ -108,6 +113,7 @@ CLIENT_KINDS: dict[str, Any] = {
     "utcOffset": int,
     "wanted": str,
     "upgradeError": str,
+    "sick": str,
 }
 
 

@@ -365,9 +365,9 @@ def test_a_command_that_ran_longer_than_it_may_cancels_its_job(farm: Farm, clien
     job = submit(farm, command="x", maxTime=60, triesLeft=3)
     (order,) = client.fetch()
     assert order["maxTime"] == 60.0
-    client.beat(client.overran(order["run"]))
+    client.beat(client.reached(order["run"], "maxTime"))
     assert read(farm, job, "status", "triesLeft") == ["cancelled", 3]
-    assert lines(farm, job, "status")[-1] == "maxTime: it ran longer than 60 seconds on alpha"
+    assert lines(farm, job, "status")[-1] == "maxTime: it was reached on alpha"
 
 
 def test_cancelling_says_why(farm: Farm, client: TestClient) -> None:

@@ -16,21 +16,26 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from hqserver.domain.errors import Conflict, NotFound
 from hqserver.domain.hooks import Hook
-from hqserver.services import commands, deletion, submission, upkeep
+from hqserver.services import commands, deletion, leases, submission, upkeep
 from hqserver.services.farm import Farm, Policy
+from hqserver.services.health_record import LONGEST_WAIT_SECONDS
 from hqserver.services.reports import Report
 
 POLICY = Policy(max_client_losses=2, max_failures_per_client=1_000_000)
 """No client is blocked: with all of them blocked for a root job, its jobs would wait for ever and rightly so."""
+
+LEASES = (60, 600)
+"""Seconds: a lease that ends before its client counts as lost, and one that ends long after."""
 
 hooks = st.one_of(
     st.just({}), st.sets(st.sampled_from(list(Hook))).map(lambda found: {str(each): "h" for each in found})
 )
 shapes = st.recursive(
     st.builds(
-        lambda command, tries, hooks: {"command": command, "triesLeft": tries, **hooks},
+        lambda command, tries, lease, hooks: {"command": command, "triesLeft": tries, "lease": lease, **hooks},
         st.sampled_from(["c", "c", "c", ""]),
         st.integers(0, 1),
+        st.sampled_from([0, 0, *LEASES]),
         hooks,
     ),
     lambda inner: st.builds(
@@ -44,7 +49,10 @@ shapes = st.recursive(
 
 picks = st.integers(0, 15)
 
-NEWS = ("started", "paused", "resumed", "refused", "ended", "ended", "failed", "killed", "overran")
+NEWS = (
+    *("started", "paused", "resumed", "refused", "ended", "ended", "failed", "killed", "overran"),
+    *("silent", "lease ended", "postponed", "fatal"),
+)
 _RUNNING = "SELECT DISTINCT job_id FROM run WHERE ended_at IS NULL ORDER BY job_id"
 _FINISHED = "SELECT id FROM job WHERE ended_at IS NOT NULL ORDER BY id"
 ACTIONS: dict[str, tuple[Callable[[Farm, list[int]], None], str]] = {
@@ -207,13 +215,19 @@ class FarmMachine(RuleBasedStateMachine):
             "ended": lambda: client.ended(run),
             "failed": lambda: client.ended(run, 1),
             "killed": lambda: client.ended(run, 0, killed=True),
-            "overran": lambda: client.overran(run),
+            "overran": lambda: client.reached(run, "maxTime"),
+            "silent": lambda: client.reached(run, "maxSilence"),
+            "lease ended": lambda: client.reached(run, "lease"),
+            "postponed": lambda: client.ended(run, failure="licence"),
+            "fatal": lambda: client.ended(run, failure="fatal"),
         }[news]()
         if news == "ended":
             self.exited_zero.add(run)
         if report.kind in ("ended", "refused"):
             client.held.discard(run)
         answer = client.beat(report, accepting=accepting, queued=tuple(client.held), progress={run: 0.5})
+        if answer.results[report.id] != "applied":
+            client.held.discard(run)
         started = [str(order["run"]) for order in answer.orders if order["kind"] == "start"]
         client.held.update(started)
         return multiple(*((number, each) for each in started))
@@ -244,30 +258,41 @@ class FarmMachine(RuleBasedStateMachine):
             client.held.clear()
         if keeps == "nothing":
             client.boot_id = f"boot-{self.boots + 1}"
-        client.register()
+        client.held.difference_update(client.register().stop)
 
     # What time does ------------------------------------------------------------------------------------------------
+
+    def _pass(self, seconds: float) -> None:
+        """Time goes by, and clients end what they were not answered for in time, which takes them the kill grace."""
+        self.clock.advance(seconds)
+        for client in self.clients:
+            for run in sorted(client.held):
+                lease = client.start_orders[run]["lease"]
+                if lease and self.clock.monotonic() > client.answered_at + lease + POLICY.kill_grace_seconds:
+                    client.held.discard(run)
 
     @rule(number=st.integers(0, 1))
     def a_client_falls_silent(self, number: int) -> None:
         other = self.clients[1 - number]
         other.beat(queued=tuple(other.held))
-        self.clock.advance(POLICY.lost_seconds + 1)
+        self._pass(POLICY.lost_seconds + 1)
         other.beat(queued=tuple(other.held))
         upkeep.notice_silence(self.farm)
+        leases.end_leases(self.farm)
 
     @rule(seconds=st.sampled_from([0.0, POLICY.kill_timeout_seconds, POLICY.hook_timeout_seconds]))
     def the_ticks(self, seconds: float) -> None:
         upkeep.flush(self.farm)
         upkeep.bound_waits(self.farm)
         if seconds:
-            self.clock.advance(seconds + 1)
+            self._pass(seconds + 1)
             upkeep.bound_waits(self.farm)
+        leases.end_leases(self.farm)
 
     @rule()
     def the_server_restarts(self) -> None:
         self.farm.database.close()
-        self.clock.advance(1.0)
+        self._pass(1.0)
         self.farm = open_farm(self.folder, self.clock, self.asked, POLICY)
         for client in self.clients:
             client.farm = self.farm
@@ -292,6 +317,13 @@ class FarmMachine(RuleBasedStateMachine):
                 """SELECT id FROM work WHERE status IN ('running', 'pausing', 'paused', 'resuming') AND NOT EXISTS
                 (SELECT 1 FROM run WHERE work_id = work.id AND ended_at IS NULL)"""
             ).fetchall()
+
+    @invariant()
+    def no_two_runs_of_leased_work_are_alive(self) -> None:
+        """PROMISES 2.2."""
+        held = [client.start_orders[run] for client in self.clients for run in client.held]
+        alive = [order["job"] for order in held if order["lease"]]
+        assert len(alive) == len(set(alive))
 
     @invariant()
     def finished_jobs_hold_no_run(self) -> None:
@@ -343,7 +375,13 @@ class FarmMachine(RuleBasedStateMachine):
     def what_waits_for_children_is_not_handed_out(self) -> None:
         with self.farm.database.read() as connection:
             assert not connection.execute("SELECT id FROM job WHERE status = 'queued' AND claimable > 0").fetchall()
-            assert not connection.execute("SELECT id FROM job WHERE status = 'runnable' AND claimable = 0").fetchall()
+            assert not connection.execute(
+                """SELECT id FROM job WHERE status = 'runnable' AND claimable = 0
+                AND NOT EXISTS (SELECT 1 FROM work WHERE job_id = job.id AND delayed = 1)"""
+            ).fetchall()
+            assert not connection.execute(
+                "SELECT id FROM work WHERE delayed = 1 AND (status <> 'runnable' OR claimable = 1)"
+            ).fetchall()
             assert not connection.execute("SELECT id FROM job WHERE status = 'runnable' AND held <> ''").fetchall()
 
     def everything_ends(self) -> None:
@@ -351,6 +389,8 @@ class FarmMachine(RuleBasedStateMachine):
         with self.farm.database.read() as connection:
             every = [row[0] for row in connection.execute("SELECT id FROM job").fetchall()]
         commands.resume(self.farm, every, "now")
+        upkeep.bound_waits(self.farm)
+        self.clock.advance(LONGEST_WAIT_SECONDS + 1)
         for client in self.clients:
             client.session += "-last"
             client.boot_id += "-last"

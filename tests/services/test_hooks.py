@@ -127,7 +127,7 @@ def test_a_paused_job_that_is_cancelled_runs_its_hooks_too(farm: Farm, client: T
 
 def test_a_command_that_ran_too_long_runs_the_hooks_of_a_cancelled_job(farm: Farm, client: TestClient) -> None:
     job = submit(farm, command="x", maxTime=60, **EVERY_HOOK)
-    answer = client.beat(client.overran(start(client)))
+    answer = client.beat(client.reached(start(client), "maxTime"))
     assert run_hooks(client, answer) == [("onCancel", "cancel", "cancelled"), ("cleanup", "clean", "cancelled")]
     assert status(farm, job) == "cancelled"
 
@@ -265,11 +265,11 @@ def test_a_hook_may_take_its_time_and_no_more(farm: Farm, client: TestClient) ->
     job = submit(farm, command="x", maxTime=5, onSuccess="success", cleanup="clean")
     order = next_hook(client.beat(client.ended(start(client))))
     assert order["maxTime"] == farm.policy.hook_timeout_seconds == 600.0
-    order = next_hook(client.beat(client.started(order["run"]), client.overran(order["run"])))
+    order = next_hook(client.beat(client.started(order["run"]), client.reached(order["run"], "maxTime")))
     assert order["hook"] == "cleanup"
     client.beat(client.ended(order["run"]))
     assert status(farm, job) == "succeeded"
-    assert "onSuccess: maxTime" in lines(farm, job, "hook")[1]
+    assert "onSuccess: hookTimeout" in lines(farm, job, "hook")[1]
 
 
 def test_what_a_hook_says_of_its_progress_is_not_the_jobs(farm: Farm, client: TestClient) -> None:
@@ -358,15 +358,25 @@ def test_a_client_that_is_lost_with_a_hook_ends_the_job_as_its_command_did(
     assert len(client.fetch()) == 1
 
 
-def test_a_draining_client_that_refuses_a_hook_lets_the_job_end_without(farm: Farm, client: TestClient) -> None:
+def test_a_draining_client_runs_the_hooks_of_the_job_that_it_finishes(farm: Farm, client: TestClient) -> None:
+    """9.13: hooks run inside the ending run; a client that takes no new work ends what it has begun."""
     job = submit(farm, command="x", onSuccess="success", cleanup="clean")
-    run = start(client)
-    assert client.beat(client.ended(run), accepting=False).orders == []
-    client.beat(accepting=False)
-    client.beat(accepting=False)
+    order = next_hook(client.beat(client.ended(start(client)), accepting=False))
+    assert order["hook"] == "onSuccess"
+    client.beat(accepting=False)  # not even started yet: it is not taken back
+    order = next_hook(client.beat(client.ended(order["run"]), accepting=False))
+    assert order["hook"] == "cleanup"
+    client.beat(client.ended(order["run"]), accepting=False)
+    assert status(farm, job) == "succeeded"
+
+
+def test_a_client_that_refuses_a_hook_lets_the_job_end_without(farm: Farm, client: TestClient) -> None:
+    job = submit(farm, command="x", onSuccess="success", cleanup="clean")
+    order = next_hook(client.beat(client.ended(start(client))))
+    order = next_hook(client.beat(client.refused(order["run"], "the client cannot write to its disk")))
+    client.beat(client.refused(order["run"], "the client cannot write to its disk"))
     assert status(farm, job) == "succeeded"
     assert [message.partition(":")[0] for message in lines(farm, job, "hook")[1:]] == ["onSuccess", "cleanup"]
-    assert "alpha takes no new work" in lines(farm, job, "hook")[1]
 
 
 def test_a_container_whose_hook_is_refused_offers_it_to_another_client(farm: Farm, client: TestClient) -> None:
@@ -390,23 +400,26 @@ def test_a_machine_that_booted_anew_during_a_hook_ends_the_job_without_it(farm: 
     client.session, client.boot_id = "s2", "boot-2"
     client.register()
     assert status(farm, job) == "failed"
-    assert lines(farm, job, "hooks skipped") == ["cleanup"]
+    assert lines(farm, job, "hooks skipped") == ["cleanup: their client is lost"]
 
 
 # People and hooks --------------------------------------------------------------------------------------------------
 
 
-def test_a_job_that_is_cancelled_during_a_hook_ends_with_that_hook(farm: Farm, client: TestClient) -> None:
-    job = submit(farm, command="x", onSuccess="success", cleanup="clean")
+def test_a_job_that_is_cancelled_during_a_hook_ends_with_the_hooks_of_a_cancelled_one(
+    farm: Farm, client: TestClient
+) -> None:
+    job = submit(farm, command="x", onSuccess="success", onCancel="tidy", cleanup="clean")
     order = next_hook(client.beat(client.ended(start(client))))
     client.beat(client.started(order["run"]))
     commands.cancel(farm, [job], "gone")
     assert read(farm, job, "status", "waitingFor") == ["running", "ending on alpha"]
     answer = client.beat()
     assert [(each["kind"], each["run"]) for each in answer.orders] == [("kill", order["run"])]
-    assert client.beat(client.ended(order["run"], killed=True)).orders == []
+    ran = run_hooks(client, client.beat(client.ended(order["run"], killed=True)))
+    assert ran == [("onCancel", "tidy", "cancelled"), ("cleanup", "clean", "cancelled")]
     assert status(farm, job) == "cancelled"
-    assert lines(farm, job, "hooks skipped") == ["cleanup"]
+    assert lines(farm, job, "status")[-1] == "cancelled during onSuccess"
 
 
 def test_a_hook_is_neither_ejected_nor_the_job_that_runs_it(farm: Farm, client: TestClient) -> None:

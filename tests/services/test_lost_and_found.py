@@ -6,11 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from farm_kit import SetClock, TestClient, submit
+from farm_kit import SetClock, TestClient, check_counters, submit
 
 from hqserver.services import commands, lookup, submission, upkeep
 from hqserver.services.beats import Piece
 from hqserver.services.farm import Farm
+
+
+def status(farm: Farm, job_id: int) -> object:
+    return read(farm, job_id, "status")[0]
 
 
 def read(farm: Farm, job_id: int, *attribs: str) -> list[object]:
@@ -121,9 +125,63 @@ def test_without_rescheduling_the_work_of_a_lost_client_ends_abandoned(
     job = submit(farm, command="render")
     (order,) = client.fetch()
     silence(strict, clock)
-    assert read(farm, job, "status", "outcome") == ["abandoned", ""]
+    assert read(farm, job, "status", "outcome", "waitingFor") == ["abandoned", "", ""]
     late = client.beat(client.ended(order["run"]))
-    assert late.results == {f"{order['run']}:ended": "superseded"}
+    assert late.results == {f"{order['run']}:ended": "applied"}
+    assert status(farm, job) == "succeeded"
+    check_counters(farm)
+
+
+def test_an_abandoned_job_goes_on_when_its_client_is_back_and_nothing_had_followed(
+    farm: Farm, client: TestClient, clock: SetClock
+) -> None:
+    """9.10: it returns to `running` only if the owner comes back and no parent has moved because of it."""
+    strict = replace(farm, policy=replace(farm.policy, reschedule_abandoned=False))
+    parent, job, _ = submission.submit(
+        farm, {"name": "p", "children": [{"name": "a", "command": "x"}, {"name": "b", "command": "y", "cpus": 0}]}
+    )
+    (order,) = [each for each in client.fetch() if each["job"] == job]
+    client.beat(client.started(order["run"]))
+    silence(strict, clock)
+    assert [status(farm, each) for each in (parent, job)] == ["queued", "abandoned"]
+    client.beat()
+    assert [status(farm, each) for each in (parent, job)] == ["queued", "running"]
+    client.beat(client.ended(order["run"]))
+    assert status(farm, job) == "succeeded"
+    check_counters(farm)
+
+
+def test_an_abandoned_job_whose_parent_has_failed_of_it_is_over(
+    farm: Farm, client: TestClient, clock: SetClock
+) -> None:
+    """9.10, the other way round: the command is ended."""
+    strict = replace(farm, policy=replace(farm.policy, reschedule_abandoned=False))
+    parent, job = submission.submit(farm, {"name": "p", "children": [{"name": "a", "command": "x"}]})
+    (order,) = client.fetch()
+    client.beat(client.started(order["run"]))
+    silence(strict, clock)
+    assert [status(farm, each) for each in (parent, job)] == ["failed", "abandoned"]
+    assert [each["kind"] for each in client.beat().orders] == ["kill"]
+    client.beat(client.ended(order["run"], killed=True))
+    assert [status(farm, each) for each in (parent, job)] == ["failed", "abandoned"]
+    commands.reschedule(farm, [job], "again")
+    assert client.run_all() == 1
+    assert [status(farm, each) for each in (parent, job)] == ["succeeded", "succeeded"]
+    check_counters(farm)
+
+
+def test_an_abandoned_job_that_is_rescheduled_meanwhile_begins_anew(
+    farm: Farm, client: TestClient, clock: SetClock
+) -> None:
+    strict = replace(farm, policy=replace(farm.policy, reschedule_abandoned=False))
+    job = submit(farm, command="x")
+    (order,) = client.fetch()
+    client.beat(client.started(order["run"]))
+    silence(strict, clock)
+    commands.reschedule(farm, [job], "again")
+    assert status(farm, job) == "runnable"
+    assert [each["kind"] for each in client.beat().orders] == ["kill"]
+    check_counters(farm)
 
 
 def test_a_client_heard_while_its_loss_waits_for_its_turn_is_not_lost(

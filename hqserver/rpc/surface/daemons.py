@@ -119,6 +119,8 @@ def _report(report: Mapping[str, Any]) -> Report:
         ended_ago=_number(report, "endedAgo"),
         killed=_get(report, "killed", bool),
         limit=_text(report, "limit") if "limit" in report else "",
+        failure=_text(report, "failure") if "failure" in report else "",
+        failure_line=_text(report, "failureLine")[:_LONGEST_TEXT] if "failureLine" in report else "",
         end=RunEnd(
             exit_code=_whole(report, "exitCode", low=-(2**31)),
             signal=_whole(report, "signal"),
