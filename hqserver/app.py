@@ -8,13 +8,17 @@ import ipaddress
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import closing
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from hqserver.clock import SystemClock
+from hqserver import safeguards
+from hqserver.clock import SystemClock, boot_id
 from hqserver.config import ServerConfig
+from hqserver.domain.errors import FarmError
 from hqserver.http.downloads import with_package
 from hqserver.http.server import HttpServer
 from hqserver.rpc.dispatch import Dispatcher
@@ -30,16 +34,19 @@ from hqserver.rpc.surface.notes import Notes
 from hqserver.rpc.surface.queue import Queue
 from hqserver.rpc.surface.resources import Resources
 from hqserver.rpc.surface.server import Server
-from hqserver.services import client_control, errors, leases, upkeep
+from hqserver.services import backup, client_control, errors, leases, upkeep
 from hqserver.services.assignment import dispatch_pass
 from hqserver.services.farm import Clock, Farm
 from hqserver.services.groups import names_by_client
 from hqserver.services.package import client_package
+from hqserver.services.retries import Retries
 from hqserver.services.watch import Watch
 from hqserver.smtp import Mailer
 from hqserver.store import clients
-from hqserver.store.database import Database, StoreUnusable
+from hqserver.store.calls import CallBook
+from hqserver.store.database import Database, StoreDamaged, StoreUnusable
 from hqserver.store.output import OutputFiles
+from hqserver.store.room import Room
 from hqserver.ticks import Ticks
 from hqserver.waker import Waker
 from webui.pages import Site
@@ -49,6 +56,7 @@ _FLUSH_SECONDS = 1.0
 _FORGET_SECONDS = 3600.0
 _MAIL_SECONDS = 5.0
 _ERRORS_SECONDS = 5.0
+_LOCK_SECONDS = 2.0
 
 
 class CannotStart(Exception):
@@ -65,19 +73,36 @@ def surfaces(farm: Farm) -> Registry:
     )
 
 
+def open_database(config: ServerConfig) -> Database:
+    """The database of the data folder. Raises `CannotStart`; where only a copy helps, the sentence names the newest
+    that is good."""
+    room = Room(config.data / "ballast")
+    try:
+        room.prepare()
+        return Database(config.data / "farm.db", room=room)
+    except StoreDamaged as problem:
+        good = backup.newest_good(config.copies)
+        hint = f"the newest good copy: hqserver restore {good}" if good else f"there is no good copy in {config.copies}"
+        raise CannotStart(f"{problem}; {hint}") from None
+    except StoreUnusable as problem:
+        raise CannotStart(str(problem)) from None
+    except OSError as problem:
+        raise CannotStart(f"the data folder {config.data} cannot be used: {problem.strerror}") from None
+
+
 def open_farm(
     config: ServerConfig, clock: Clock, ask_for_pass: Callable[[], None], wake: Callable[[int], None]
 ) -> Farm:
     """The farm over the data folder. Raises `CannotStart`."""
-    try:
-        database = Database(config.data / "farm.db")
-    except StoreUnusable as problem:
-        raise CannotStart(str(problem)) from None
+    database = open_database(config)
     with database.read() as connection:
         known, groups = clients.every(connection), names_by_client(connection)
     watch = Watch(known, clock.monotonic(), config.policy.suspect_seconds)
     watch.set_groups(groups)
-    return Farm(database, OutputFiles(config.logs), watch, clock, config.policy, ask_for_pass, wake, config.settings)
+    # The ballast helps only what is on the same disk.
+    shared = config.logs.exists() and config.logs.stat().st_dev == config.data.stat().st_dev
+    output = OutputFiles(config.logs, database.room.run_out) if shared else OutputFiles(config.logs)
+    return Farm(database, output, watch, clock, config.policy, ask_for_pass, wake, config.settings)
 
 
 def prepare_data(folder: Path, logs: Path) -> TextIO:
@@ -88,12 +113,31 @@ def prepare_data(folder: Path, logs: Path) -> TextIO:
         lock = (folder / "lock").open("a+")
     except OSError as problem:
         raise CannotStart(f"the data folder {folder} cannot be written: {problem.strerror}") from None
+    began = time.monotonic()
+    while not _locked(lock):
+        # Whoever asks whether a server runs holds the lock for a moment.
+        if time.monotonic() - began > _LOCK_SECONDS:
+            lock.close()
+            raise CannotStart(f"the data folder {folder} is in use by another hqserver")
+        time.sleep(0.05)
+    return lock
+
+
+def _locked(lock: TextIO) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        lock.close()
-        raise CannotStart(f"the data folder {folder} is in use by another hqserver") from None
-    return lock
+        return False
+    return True
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a server runs on this data folder."""
+    try:
+        with (folder / "lock").open("a+") as lock:
+            return not _locked(lock)
+    except OSError:
+        return False
 
 
 def refuse_open_address(host: str, open_networks: Sequence[str]) -> None:
@@ -123,30 +167,41 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
     clock = SystemClock()
     ticks = Ticks(clock)
     waker = Waker(lambda client_id: _address(farm, client_id))
-    farm = open_farm(config, clock, ticks.ask_for_pass, waker.wake)
-    error_log = errors.ErrorLog()
-    logging.getLogger().addHandler(error_log)
-    registry = surfaces(farm)
-    mailer = Mailer(farm, config.mail_server) if config.mail_server else None
-    http = HttpServer(
-        Dispatcher(registry).handle,
-        with_package(client_package(), Site(farm, registry).respond),
-        host=config.host,
-        port=config.port,
-        threads=config.threads,
-        allowed_hosts=config.host_names,
-        networks=config.open_networks,
-    )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
+    async with AsyncExitStack() as ending:  # what is entered last ends first, whatever fails
+        farm = open_farm(config, clock, ticks.ask_for_pass, waker.wake)
+        ending.callback(farm.database.close)
+        ending.callback(_at_the_end, "what clients told last", lambda: upkeep.flush(farm))
+        write_errors = ending.enter_context(_gathered_errors(farm))
+        retries = _open_retries(config, farm)
+        ending.callback(_at_the_end, "calls that were answered", retries.close)
+        mailer = Mailer(farm, config.mail_server) if config.mail_server else None
+        registry = surfaces(farm)
+        http = HttpServer(
+            Dispatcher(registry).handle,
+            with_package(client_package(), Site(farm, registry).respond),
+            host=config.host,
+            port=config.port,
+            threads=config.threads,
+            allowed_hosts=config.host_names,
+            networks=config.open_networks,
+            attempt=retries.attempt,
+        )
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        if mailer is not None:
+            ending.push_async_callback(asyncio.to_thread, mailer.stop)
+        stopping = threading.Event()
+        ending.push_async_callback(asyncio.to_thread, ticks.stop)
+        ending.push_async_callback(waker.stop)
+        ending.callback(stopping.set)
         try:
             host, port = await http.start()
         except OSError as problem:
             reason = os.strerror(problem.errno) if problem.errno else str(problem)
             raise CannotStart(f"port {config.port} of {config.host} cannot be used: {reason}") from None
+        ending.push_async_callback(http.stop)
         waker.start()
         if mailer is not None:
             mailer.start()
@@ -158,26 +213,45 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
                 ("removals", config.policy.beat_seconds / 2, lambda: client_control.hide_silent(farm)),
                 ("leases", _FLUSH_SECONDS, lambda: leases.end_leases(farm)),
                 ("waits", _FLUSH_SECONDS, lambda: upkeep.bound_waits(farm)),
-                ("errors", _ERRORS_SECONDS, lambda: errors.flush(farm, error_log)),
+                ("errors", _ERRORS_SECONDS, write_errors),
                 ("submissions", _FORGET_SECONDS, lambda: upkeep.forget_submissions(farm)),
                 ("expiry", _FORGET_SECONDS, lambda: upkeep.expire_jobs(farm)),
                 *([("mail", _MAIL_SECONDS, mailer.ask)] if mailer is not None else []),
+                ("calls", _FLUSH_SECONDS, retries.flush),
+                *safeguards.ticks(config, farm, lambda: not stopping.is_set()),
             ],
         )
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{port}")
         await stop.wait()
         _LOG.info("ending")
+
+
+@contextmanager
+def _gathered_errors(farm: Farm) -> Iterator[Callable[[], None]]:
+    """Gather what is logged as an error; what is called now and then, and at the end, to write it down."""
+    log = errors.ErrorLog()
+    logging.getLogger().addHandler(log)
+    try:
+        yield lambda: errors.flush(farm, log)
     finally:
-        await http.stop()
-        await waker.stop()
-        await asyncio.to_thread(ticks.stop)
-        if mailer is not None:
-            await asyncio.to_thread(mailer.stop)
-        logging.getLogger().removeHandler(error_log)
-        errors.flush(farm, error_log)
-        upkeep.flush(farm)
-        farm.database.close()
+        logging.getLogger().removeHandler(log)
+        _at_the_end("the last errors", lambda: errors.flush(farm, log))
+
+
+def _at_the_end(what: str, write: Callable[[], None]) -> None:
+    """Write what can be done without; where there is no room for it, the server ends in order all the same."""
+    try:
+        write()
+    except FarmError as problem:
+        _LOG.warning("%s could not be written: %s", what, problem)
+
+
+def _open_retries(config: ServerConfig, farm: Farm) -> Retries:
+    try:
+        return Retries(farm.database, CallBook(config.data / "calls.answered"), farm.clock, boot_id())
+    except OSError as problem:
+        raise CannotStart(f"the data folder {config.data} cannot be written: {problem.strerror}") from None
 
 
 def _address(farm: Farm, client_id: int) -> tuple[str, int] | None:

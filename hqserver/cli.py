@@ -7,11 +7,11 @@ import logging
 import os
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from hqserver import app
+from hqserver import admin, app
 from hqserver.config import SETTINGS, ServerConfig, load
 from hqserver.domain.settings import SettingError
 from hqserver.domain.version import VERSION
@@ -19,9 +19,27 @@ from hqserver.domain.version import VERSION
 _LOG = logging.getLogger(__name__)
 
 
+_COMMANDS: dict[str, tuple[Callable[[ServerConfig, str], list[str]], str, str]] = {
+    "backup": (
+        admin.back_up,
+        "[FILE]",
+        "copy the database, also of a running server, by default into the folder of copies",
+    ),
+    "restore": (admin.restore, "[FILE]", "put a copy in the place of the database; the server must not run"),
+    "audit": (lambda config, _: admin.audit(config), "", "count the farm anew; 3 where something differs"),
+}
+"""What can be asked for instead of a server: what does it, the word it takes, and a sentence."""
+
+_DIFFERS = 3
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server in the foreground; the exit status: 0 ended as asked, 1 cannot start, 2 wrong use."""
+    """Run the server in the foreground, or do what a command says.
+
+    The exit status: 0 done, 1 it cannot be done, 2 wrong use, 3 an audit found differences.
+    """
     options = vars(_parser().parse_args(arguments))
+    command, word = options.pop("command"), options.pop("word", None) or ""
     file = options.pop("config") or os.environ.get("HQSERVER_CONFIG") or None
     try:
         config = load(options, os.environ, Path(file) if file else None)
@@ -29,9 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hqserver: {problem}", file=sys.stderr)
         return 2
     try:
+        if command:
+            lines = _COMMANDS[command][0](config, word)
+            print(*lines, sep="\n")
+            return _DIFFERS if command == "audit" and len(lines) > 1 else 0
         _start_log(config)
         app.serve(config, lambda address: print(f"listening on {address}", flush=True))
-    except app.CannotStart as problem:
+    except (app.CannotStart, admin.CannotDo) as problem:
         print(f"hqserver: {problem}", file=sys.stderr)
         return 1
     return 0
@@ -43,16 +65,30 @@ def _parser() -> argparse.ArgumentParser:
         description="The farm's server: keeps jobs, hands them to clients, speaks HQueue's XML-RPC API, shows a page.",
         epilog="Every option is also a key of the configuration file (config/hqserver.ini) and a variable HQSERVER_...",
     )
-    parser.add_argument("--config", metavar="FILE", help="configuration file ($HQSERVER_CONFIG)")
     parser.add_argument("--version", action="version", version=f"hqserver {VERSION}")
+    _add_options(parser, None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="instead of running a server")
+    for name, (_, word, sentence) in _COMMANDS.items():
+        one = commands.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:])
+        if word:
+            one.add_argument("word", metavar="FILE", nargs="?" if word.startswith("[") else None)
+        _add_options(one, argparse.SUPPRESS)  # what was said before the command stays
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, default: str | None) -> None:
+    parser.add_argument("--config", metavar="FILE", default=default, help="configuration file ($HQSERVER_CONFIG)")
     for setting in SETTINGS:
         if setting.flag:
             metavar = setting.key.rpartition(".")[2].upper()
-            default = f" (default: {setting.default})" if setting.default != "" else ""
+            shown = f" (default: {setting.default})" if setting.default != "" else ""
             parser.add_argument(
-                setting.flag, dest=setting.key, metavar=metavar, help=f"{setting.sentence}{default}".replace("%", "%%")
+                setting.flag,
+                dest=setting.key,
+                metavar=metavar,
+                default=default,
+                help=f"{setting.sentence}{shown}".replace("%", "%%"),
             )
-    return parser
 
 
 class _OneLine(logging.Formatter):

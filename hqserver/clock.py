@@ -1,8 +1,9 @@
-"""The farm's real clock."""
+"""The farm's real clock, and the boot by which it counts."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 
 class SystemClock:
@@ -22,3 +23,11 @@ def _boot_clock() -> float:
 
 
 _BOOT_CLOCK = _boot_clock if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+
+
+def boot_id() -> str:
+    """Another text each time the machine starts; "" where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""

@@ -50,6 +50,16 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("job_logs_dir", "", "Folder of the logs of jobs; empty is the folder output in the data folder."),
     Setting(
+        "hqserver.backups",
+        True,
+        "Whether the database is copied every hour and every day; the newest 24 and 7 copies are kept.",
+    ),
+    Setting(
+        "hqserver.backupFolder",
+        "",
+        "Folder of these copies, best on another disk; empty is the folder backups in the data folder.",
+    ),
+    Setting(
         "hqserver.beatSeconds",
         5.0,
         "Seconds between heartbeats of a client.",
@@ -193,16 +203,19 @@ SETTINGS: tuple[Setting, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """The server's configuration, checked. `policy` is what services need of it; `mail_server` takes its
-    mail, None for none; `settings` are the words of the file, which `getConfig` answers."""
+    """The server's configuration, checked. `copies` is the folder of copies of the database, which are
+    made at intervals unless `backups` is off; `policy` is what services need of it; `mail_server` takes its mail, None
+    for none; `settings` are the words of the file, which `getConfig` answers."""
 
     host: str
     port: int
     data: Path
     logs: Path
+    copies: Path
     threads: int
     debug: bool
     policy: Policy
+    backups: bool = True
     open_networks: tuple[str, ...] = ()
     host_names: tuple[str, ...] = ()
     mail_server: MailServer | None = None
@@ -247,7 +260,9 @@ def _checked(values: Mapping[str, Value], environ: Mapping[str, str]) -> ServerC
         host=str(values["host"]),
         port=int(values["hqserver.port"]),
         data=data,
-        logs=Path(str(values["job_logs_dir"])).expanduser() if values["job_logs_dir"] else data / "output",
+        logs=_folder(values["job_logs_dir"], data / "output"),
+        copies=_folder(values["hqserver.backupFolder"], data / "backups"),
+        backups=bool(values["hqserver.backups"]),
         threads=int(values["hqserver.threads"]),
         debug=bool(values["debug"]),
         policy=Policy(
@@ -276,6 +291,10 @@ def _checked(values: Mapping[str, Value], environ: Mapping[str, str]) -> ServerC
         host_names=_listed(str(values["hqserver.hostNames"])),
         mail_server=mail_server(values),
     )
+
+
+def _folder(value: Value, default: Path) -> Path:
+    return Path(str(value)).expanduser() if value else default
 
 
 def _listed(text: str) -> tuple[str, ...]:

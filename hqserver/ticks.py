@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,6 +24,7 @@ _LOG = logging.getLogger(__name__)
 _DISPATCH = "dispatch"
 _PASS_SECONDS = 2.0
 _WATCH_SECONDS = 0.5
+_TICKS_AT_ONCE = 5  # two of them may be long: a copy of the database and an audit that somebody waits for
 
 
 @dataclass(slots=True)
@@ -32,12 +33,13 @@ class Tick:
 
     name: str
     seconds: float
-    action: Callable[[], None]
+    action: Callable[[], object]
     ran_at: float
+    running: int = 0
 
     def late(self, monotonic: float) -> bool:
-        """Whether it should have run, and a second more."""
-        return monotonic - self.ran_at > self.seconds + 1.0
+        """Whether it should have run, and a second more, and is not at it."""
+        return not self.running and monotonic - self.ran_at > self.seconds + 1.0
 
 
 class Ticks:
@@ -53,13 +55,13 @@ class Ticks:
         self._dispatch: Callable[[], bool] = lambda: False
         # A pass is never kept waiting by a tick, nor a tick by passes.
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(3)},
+            executors={"default": ThreadPoolExecutor(_TICKS_AT_ONCE)},
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
             timezone=UTC,
         )
         self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
-    def start(self, dispatch: Callable[[], bool], ticks: list[tuple[str, float, Callable[[], None]]]) -> None:
+    def start(self, dispatch: Callable[[], bool], ticks: Sequence[tuple[str, float, Callable[[], object]]]) -> None:
         """Begin. `dispatch` does one pass and says whether there is more to do; `ticks` are (name, seconds, action)."""
         self._dispatch = dispatch
         now = self._clock.monotonic()
@@ -103,10 +105,13 @@ class Ticks:
 
     def _run(self, tick: Tick) -> None:
         tick.ran_at = self._clock.monotonic()
+        tick.running += 1
         try:
             tick.action()
         except Exception:
             _LOG.exception("the tick %s failed; it is tried again", tick.name)
+        finally:
+            tick.running -= 1
 
     def _passes(self) -> None:
         self._kicked.clear()

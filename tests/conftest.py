@@ -1,4 +1,5 @@
-"""Fixtures. What they give is in `farm_kit` and, for real processes, in `live_farm`."""
+"""Fixtures. What they give is in `farm_kit` and, for real processes, in `live_farm`; `tool_kit` knows
+what this machine lacks."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm
 
 from hqserver.services.farm import Farm, Policy
 
-pytest_plugins = ["live_farm"]
+pytest_plugins = ["live_farm", "tool_kit"]
 
 
 @pytest.fixture

@@ -59,18 +59,18 @@ class Asked:
 
 
 @cache
-def _empty_database() -> bytes:
-    """A farm's file before anything is in it, made by the real migrations: once a process, for it takes a while."""
+def _empty_database() -> dict[str, bytes]:
+    """A farm's files before anything is in it, made by the real migrations: once a process, for it takes a while."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "farm.db")
-        Database(path).close()
-        return path.read_bytes()
+        Database(Path(folder, "farm.db")).close()
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.is_file()}
 
 
 def open_farm(folder: Path, clock: SetClock, asked: Asked, policy: Policy) -> Farm:
     path = folder / "farm.db"
     if not path.exists():
-        path.write_bytes(_empty_database())
+        for name, content in _empty_database().items():
+            (folder / name).write_bytes(content)
     database = Database(path)
     with database.read() as connection:
         known = clients.every(connection)

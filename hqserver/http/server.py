@@ -7,13 +7,15 @@ import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from hqserver.http.connection import Connection, Site
+from hqserver.http.connection import Connection
 from hqserver.http.crowd import Crowd, HttpLimits
 from hqserver.http.rules import AllowedHosts, OpenNetworks, is_loopback
+from hqserver.http.site import Site
 from hqserver.http.sockets import most_connections
 from hqserver.http.workers import Call, Web, Workers
 from hqserver.rpc.method import Caller
 from hqserver.rpc.parse import DEFAULT_LIMITS
+from hqserver.services.retries import Attempt
 
 BACKLOG = 1024
 """Connections that the kernel keeps while the loop is busy."""
@@ -25,7 +27,8 @@ class HttpServer:
     `call` and `web` run in at most `threads` threads at once. `allowed_hosts` are further names under which callers
     may ask for the server; its own name and addresses are known. `networks` (CIDR) may call beside this machine
     (CONTRACT 9.23). `body_limit` says how many bytes a caller's body may have, by default those of a large submission
-    for everybody who is let in. `is_local` tells the peers whose answers are not worth compressing.
+    for everybody who is let in. `is_local` tells the peers whose answers are not worth compressing. `attempt` makes the
+    record, of a request's sender and body, by which its repetition is recognised.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class HttpServer:
         allowed_hosts: Iterable[str] = (),
         networks: Iterable[str] = (),
         is_local: Callable[[str], bool] = is_loopback,
+        attempt: Callable[[str, bytes], Attempt | None] = lambda sender, body: None,
     ) -> None:
         limits = limits or HttpLimits()
         self._address = host, port
@@ -51,6 +55,7 @@ class HttpServer:
             crowd=Crowd(limits),
             hosts=AllowedHosts({host, name, name.partition(".")[0], *allowed_hosts}),
             networks=OpenNetworks(networks),
+            attempt=attempt,
             body_limit=body_limit,
             is_local=is_local,
             tasks=set(),

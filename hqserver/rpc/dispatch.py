@@ -163,4 +163,8 @@ class Dispatcher(SimpleXMLRPCDispatcher):
 
 
 def _call(method: Method, *params: object) -> Any:
-    return method.call(params, _caller.get())
+    caller = _caller.get()
+    if method.idempotent or caller.attempt is None:
+        return method.call(params, caller)
+    with caller.attempt.once():
+        return method.call(params, caller)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, get_type_hints
 
 from hqserver.domain.errors import BadParameters
+from hqserver.services.retries import Attempt
 
 from .kinds import MOST_IDS, Attribs, BadEntry, Id, Ids, Kind, kind_of, result_wire_type
 
@@ -32,13 +33,15 @@ class Caller:
     """Who calls: what the connection and its headers say, none of it proven.
 
     `peer` is the address the connection comes from, `secret` the bearer token it carries ("" without one),
-    and `nonil` says that the caller cannot read `<nil/>` (CONTRACT 9.2).
+    and `nonil` says that the caller cannot read `<nil/>` (CONTRACT 9.2). `attempt` is the request itself, by which
+    its repetition is recognised; None where nobody can tell whether it was answered.
     """
 
     peer: str = "127.0.0.1"
     user: str = ""
     secret: str = field(default="", repr=False)
     nonil: bool = False
+    attempt: Attempt | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ def rpc(
     """Serve the decorated method as `name`, and under each of `aliases`.
 
     `deprecated` names the method to use in its place, `since` the Houdini version that brought it ("" for the
-    farm's own). `idempotent=False` marks a method whose repeated call must be recognised (CONTRACT 10).
+    farm's own). `idempotent=False` marks a method whose repeated call must be recognised (CONTRACT 10): it does all
+    that it does in one transaction.
     `internal` methods are the daemon's: they answer, but `system.listMethods` and the reference omit them.
     """
 

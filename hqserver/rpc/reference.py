@@ -62,7 +62,10 @@ def _entry(method: Method) -> str:
     if method.since:
         notes.append(f"Since Houdini {method.since}.")
     if not method.idempotent:
-        notes.append("Not idempotent: calling it twice does it twice.")
+        notes.append(
+            "Not idempotent: calling it twice does it twice, but for a call that was not answered: within 60 seconds, "
+            "the same request again from the same address gets what the first one did."
+        )
     if notes:
         lines.append(f"{' '.join(notes)}\n")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from dataclasses import dataclass
 
+from hqserver.domain.crash import crash_point
 from hqserver.domain.hooks import outcome_of
 from hqserver.domain.jobspec import command_for
 from hqserver.domain.lifecycle import RunEvent, WorkEvent
@@ -89,9 +90,13 @@ def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
         _note_vitals(farm, presence, beat)
     output = {piece.run: _store(farm, presence.row.id, piece) for piece in beat.output}
     results: dict[str, str] = {}
+    if beat.reports:
+        crash_point("reports_before_applied")
     if beat.reports or back or withdraw:
         results = farm.database.write(lambda transaction: _apply(farm, transaction, presence, beat, back, withdraw))
         presence.lost = False
+        if beat.reports:
+            crash_point("reports_applied")
         if withdraw or any(report.kind in (ENDED, REFUSED) for report in beat.reports):
             farm.ask_for_pass()
     if beat.leaving and not late:

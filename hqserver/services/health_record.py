@@ -33,7 +33,7 @@ class Health:
             return len(times)
 
     def heard(self, client_id: int) -> None:
-        """The client brought a result, good or bad: it is there."""
+        """The client brought a result, good or bad, or came back with its work: it is there."""
         with self._lock:
             self._losses.pop(client_id, None)
 

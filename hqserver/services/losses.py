@@ -28,6 +28,8 @@ def come_back(sheet: Sheet, run: RunRow, client_label: str) -> None:
             supersede(sheet, run, f"{reason}, after others went on without it")
             return
         sheet.move_work(item, WorkEvent.OWNER_BACK, reason, client_id=run.client_id)
+    if run.started_at is not None:
+        sheet.farm.health.heard(run.client_id)  # with its work in hand: what failed was the way to it
     happen(sheet, run, RunEvent.CLIENT_BACK if run.started_at is not None else RunEvent.OFFERED_AGAIN, reason=reason)
     held = sheet.job(run.job_id).held == "pause"
     if held:

@@ -235,6 +235,7 @@ class _Intake:
         if row.status is JobStatus.RUNNABLE:
             row.runnable_at = self.sheet.now
         if row.finished:
+            row.held = ""  # nothing of it is left to hold back
             row.ended_at = self.sheet.now
             row.outcome = "empty" if row.status is JobStatus.SUCCEEDED else ""
             for parent_id in draft.outside_parents:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from hqserver.domain.crash import crash_point
 from hqserver.domain.job import PROGRESS_UNIT
 from hqserver.domain.lifecycle import RunEvent, WorkEvent
-from hqserver.domain.status import RunStatus, WorkStatus
+from hqserver.domain.status import FINISHED_WORK, RunStatus, WorkStatus
 from hqserver.store import clients, lookup, runs, work
 from hqserver.store.database import Transaction
 from hqserver.store.submissions import forget_before
@@ -37,6 +38,8 @@ def flush(farm: Farm) -> None:
                 run = runs.load(sheet.connection, run_id)
                 if run is not None and run.ended_at is None and not run.kind:
                     item = work.load(sheet.connection, run.work_id)
+                    if item.status in FINISHED_WORK:
+                        continue  # abandoned since, with this run
                     sheet.set_progress(item, int(min(max(fraction, 0.0), 1.0) * PROGRESS_UNIT))
 
     farm.database.write(write)
@@ -142,6 +145,7 @@ def expire_jobs(farm: Farm) -> None:
         if not batch:
             return
         deletion.delete(farm, [job_id for _, job_id in batch])
+        crash_point("expiry_batch_done")
         last = batch[-1]
 
 

@@ -6,60 +6,40 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sqlite_utils import Database as SchemaTools
-
+from hqserver.domain.crash import crash_point
 from hqserver.domain.errors import Busy, DiskFull
 
-from .migrations import MIGRATIONS
+from . import calls
+from .checkpoints import Checkpoints
+from .idfloor import IdFloor
+from .opening import StoreDamaged, StoreUnusable, open_reader, open_writer
+from .room import Room
+from .transaction import Transaction
+from .trouble import explained, is_fatal, is_full
+
+__all__ = ["Database", "StoreDamaged", "StoreUnusable", "Transaction"]
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 _MOST_IN_A_GROUP = 256
+_MOST_READERS_KEPT = 16
+_COPIED_PAGES, _BETWEEN_COPIES_SECONDS = 256, 0.002
 _EX_TEMPFAIL = 75
 
 
-class StoreUnusable(Exception):
-    """The database cannot be served; one sentence says why and what to do."""
-
-
-class Transaction:
-    """What an operation on the writing connection works with.
-
-    Nothing is visible to anybody before the group has been committed; `after_commit` is for what must only then be
-    seen or heard of: waking the dispatcher, moving a value in memory.
-    """
-
-    __slots__ = ("_after", "connection")
-
-    def __init__(self, connection: sqlite3.Connection):
-        self.connection = connection
-        self._after: list[Callable[[], None]] = []
-
-    def after_commit(self, action: Callable[[], None]) -> None:
-        """Do this once the transaction is on disk; never when it is not."""
-        self._after.append(action)
-
-    def committed(self) -> None:
-        """Carry out what waited for the commit. Called by the writer alone."""
-        for action in self._after:
-            try:
-                action()
-            except Exception:
-                # What is on disk is true all the same, and others wait for the one who commits for them.
-                _LOG.exception("something that follows a commit failed")
-
-
 class _Operation(Generic[_Result]):
-    __slots__ = ("done", "error", "function", "result", "transaction")
+    __slots__ = ("done", "error", "function", "is_new_work", "result", "transaction")
 
-    def __init__(self, function: Callable[[Transaction], _Result]):
+    def __init__(self, function: Callable[[Transaction], _Result], is_new_work: bool):
         self.function = function
+        self.is_new_work = is_new_work
         self.done = False
         self.result: _Result | None = None
         self.error: BaseException | None = None
@@ -77,68 +57,52 @@ class Database:
     only its own changes.
     """
 
-    def __init__(self, path: Path, *, on_lost: Callable[[str], None] | None = None):
-        """Open and migrate the file. `on_lost` is called when a commit's outcome is unknown; it must end the process.
+    def __init__(self, path: Path, *, on_lost: Callable[[str], None] | None = None, room: Room | None = None):
+        """Open, check and migrate the file. `on_lost` is called when a commit's outcome is unknown; it must end the
+        process.
 
-        Raises `StoreUnusable` for a file that is damaged, of a newer version, or cannot be opened.
+        Raises `StoreDamaged` for a file that is damaged or gone, `StoreUnusable` for one that is of a newer version
+        or cannot be opened.
         """
         self.path = path
+        self.room = room or Room()
         self._on_lost = on_lost or _end_process
         self._waiting: deque[_Operation[Any]] = deque()
         self._leader = threading.Lock()
+        self._copying = threading.Lock()
         self._readers: deque[sqlite3.Connection] = deque()
         self._closed = False
+        self._ids = IdFloor(path.with_name("id.floor"))
+        if self._ids.path.exists() and not (path.is_file() and path.stat().st_size):
+            raise StoreDamaged(
+                f"the database {path} is gone, and {self._ids.path.name} beside it says that there was one; restore a "
+                "copy or name another --data folder"
+            )
+        self._writer = open_writer(path)
+        self._checkpoints = Checkpoints(path)
         try:
-            self._writer = sqlite3.connect(path, check_same_thread=False, isolation_level=None, cached_statements=512)
-        except sqlite3.Error as problem:
-            raise StoreUnusable(f"the database {path} cannot be opened: {problem}") from None
-        try:
-            self._prepare()
-        except sqlite3.Error as problem:
+            self._ids.settle(self._writer)
+        except (sqlite3.Error, OSError) as problem:
             self._writer.close()
-            raise StoreUnusable(
-                f"the database {path} is damaged or not a database of this farm ({problem}); "
-                "restore a copy or name another --data folder"
-            ) from None
-        except BaseException:
-            self._writer.close()
-            raise
-
-    def _prepare(self) -> None:
-        connection = self._writer
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA journal_size_limit=67108864")
-        connection.execute("PRAGMA cache_size=-65536")
-        if connection.execute("PRAGMA foreign_keys").fetchone()[0] != 1:
-            raise StoreUnusable("this SQLite was built without foreign keys; the farm needs them")
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise sqlite3.DatabaseError(" ".join(found.split()))
-        tools = SchemaTools(connection)
-        unknown = self._applied() - _known_migrations()
-        if unknown:
-            raise StoreUnusable(f"the database {self.path} was written by a newer hqserver ({min(unknown)})")
-        MIGRATIONS.apply(tools)
-
-    def _applied(self) -> set[str]:
-        known = self._writer.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone()
-        if not known:
-            return set()
-        rows = self._writer.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ?", [MIGRATIONS.name])
-        return {name for (name,) in rows}
+            raise StoreUnusable(f"the database {path} cannot be written: {problem}") from None
 
     def write(self, function: Callable[[Transaction], _Result]) -> _Result:
         """Run `function` in a transaction; its result once that is on disk.
 
-        Raises what the function raised, `DiskFull` when there was no room (nothing was changed), `Busy` after `close`.
+        The first transaction of a call that must not be done twice is recognised (`calls`). Raises what the function
+        raised, `DiskFull` when there was no room (nothing was changed), `Busy` after `close`.
         """
-        operation = _Operation(function)
+        call = calls.CURRENT.get()
+        if call is not None:
+            calls.CURRENT.set(None)
+            function = calls.once(call, function)
+            if self.room.full:
+                raise DiskFull("the server's disk is full; nothing new is taken until there is room")
+        operation = _Operation(function, call is not None)
         self._waiting.append(operation)
         # Whoever gets the lock commits for all who wait; the others find their operation done when they get it.
         with self._leader:
-            if not operation.done:
+            while not operation.done:
                 if self._closed:
                     operation.fail(Busy("the server is shutting down"))
                 else:
@@ -151,73 +115,133 @@ class Database:
         group: list[_Operation[Any]] = []
         while self._waiting and len(group) < _MOST_IN_A_GROUP:
             group.append(self._waiting.popleft())
+        problem = self._commit(group)
+        if problem is None:
+            return
+        full = is_full(problem)
+        if full:
+            # What clients report goes into the room that the ballast leaves.
+            self.room.run_out()
+        for operation in group:
+            # Each alone, since one that is too large, or breaks a rule that only a commit checks, fails for itself.
+            refused = is_fatal(problem) or (operation.is_new_work if full else len(group) == 1)
+            again = problem if refused else self._commit([operation])
+            if again is not None:
+                operation.fail(explained(again))
+
+    def _commit(self, group: list[_Operation[Any]]) -> Exception | None:
+        """Carry out a group in one transaction; the error that took all of it back, None when it is on disk."""
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             for operation in group:
                 self._attempt(operation, alone=len(group) == 1)
+            self._ids.reserve(self._writer)
+            crash_point("before_commit")
             self._writer.execute("COMMIT")
-        except sqlite3.Error as problem:
-            self._abort(group, problem)
-            return
+        except (sqlite3.Error, OSError) as problem:
+            if is_fatal(problem):
+                # A commit that failed on fsync may still be there after a restart: nobody may be told it is not.
+                self._on_lost(f"the database {self.path} failed: {problem}")
+            self._roll_back()
+            return problem
+        crash_point("after_commit")
         for operation in group:
             if operation.error is None and operation.transaction is not None:
                 operation.transaction.committed()
             operation.done = True
+        try:
+            self._checkpoints.after_commit(self._writer)
+        except (sqlite3.Error, OSError) as problem:
+            if is_fatal(problem):
+                self._on_lost(f"the database {self.path} failed after a commit: {problem}")
+            _LOG.warning("the write-ahead log could not be folded in: %s", problem)
+        return None
 
     def _attempt(self, operation: _Operation[Any], *, alone: bool) -> None:
         connection = self._writer
-        operation.transaction = Transaction(connection)
+        operation.transaction, operation.error = Transaction(connection), None
         if not alone:
             connection.execute("SAVEPOINT operation")
         try:
             operation.result = operation.function(operation.transaction)
         except BaseException as problem:
-            # Either SQLite rolled all of it back (disk full, no memory), or the file cannot be trusted any more.
-            if not connection.in_transaction or _is_fatal(problem):
-                raise problem if isinstance(problem, sqlite3.Error) else sqlite3.DatabaseError(str(problem)) from None
-            operation.error = _explained(problem)
+            # Either SQLite rolled all of it back, or there is no room for the rest, or the file cannot be trusted.
+            in_database = isinstance(problem, sqlite3.Error)
+            if not connection.in_transaction or (in_database and (is_fatal(problem) or is_full(problem))):
+                raise problem if in_database else sqlite3.DatabaseError(str(problem)) from None
+            operation.error = explained(problem)
             connection.execute("ROLLBACK" if alone else "ROLLBACK TO operation")
             if alone:
                 connection.execute("BEGIN IMMEDIATE")
         if not alone:
             connection.execute("RELEASE operation")
 
-    def _abort(self, group: list[_Operation[Any]], problem: sqlite3.Error) -> None:
-        if _is_fatal(problem):
-            # A commit that failed on fsync may still be there after a restart: nobody may be told it is not.
-            self._on_lost(f"the database {self.path} failed: {problem}")
+    def _roll_back(self) -> None:
+        for _ in range(2):
+            if not self._writer.in_transaction:
+                return
+            try:
+                self._writer.execute("ROLLBACK")
+            except sqlite3.Error as problem:
+                _LOG.error("a transaction could not be taken back: %s", problem)
         if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
-        for operation in group:
-            operation.fail(_explained(problem))
+            self._on_lost(f"the database {self.path} cannot take back a transaction")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A read-only connection with one consistent picture of the farm for the length of the block."""
+        """A read-only connection with one consistent picture of the farm for the length of the block.
+
+        Errors of the database within the block are raised as `Busy` where trying again may help.
+        """
         try:
             connection = self._readers.pop()
         except IndexError:
-            connection = self._open_reader()
+            connection = open_reader(self.path)
         try:
             connection.execute("BEGIN")
             yield connection
+        except sqlite3.Error as problem:
+            if is_fatal(problem):
+                self._on_lost(f"the database {self.path} cannot be read: {problem}")
+            raise explained(problem) from None
         finally:
-            connection.execute("ROLLBACK")
             self._give_back(connection)
 
-    def _open_reader(self) -> sqlite3.Connection:
-        uri = f"{self.path.resolve().as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        for pragma in ("query_only=ON", "wal_autocheckpoint=0", "busy_timeout=5000"):
-            connection.execute(f"PRAGMA {pragma}")
-        return connection
-
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        if self._closed or len(self._readers) > 16:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            connection.close()
+            return
+        if self._closed or len(self._readers) > _MOST_READERS_KEPT:
             connection.close()
         else:
             self._readers.append(connection)
+
+    def copy(self, target: sqlite3.Connection, may_go_on: Callable[[], bool]) -> None:
+        """Copy all to another database, a few pages at a time, and let writers in between.
+
+        SQLite carries what this connection writes meanwhile over to the copy, which is thus of the moment at which it
+        ends. `may_go_on` is asked between the pieces. Raises `Busy` where it says no, `sqlite3.Error` where the copy
+        cannot be written.
+        """
+
+        def let_others_in(_: int, remaining: int, total: int) -> None:
+            self._leader.release()
+            try:
+                time.sleep(_BETWEEN_COPIES_SECONDS)
+            finally:
+                self._leader.acquire()
+            if remaining:
+                crash_point("copy_half_made")
+            if self._closed or not may_go_on():
+                raise Busy("the server is shutting down; the copy was not finished")
+
+        with self._copying, self._leader:
+            if self._closed:
+                raise Busy("the server is shutting down")
+            self._writer.backup(target, pages=_COPIED_PAGES, progress=let_others_in)
 
     def close(self) -> None:
         """Finish what is being written, checkpoint and close. Later calls of `write` raise `Busy`."""
@@ -225,33 +249,15 @@ class Database:
             if self._closed:
                 return
             self._closed = True
+        with self._copying, self._leader:  # a copy that is being made has noticed
             while self._readers:
                 self._readers.pop().close()
             try:
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except sqlite3.Error as problem:
+                self._ids.give_back(self._writer)
+            except (sqlite3.Error, OSError) as problem:
                 _LOG.warning("the write-ahead log could not be folded in at the end: %s", problem)
             self._writer.close()
-
-
-def _known_migrations() -> set[str]:
-    with closing(sqlite3.connect(":memory:")) as empty:
-        return {migration.name for migration in MIGRATIONS.pending(SchemaTools(empty))}
-
-
-def _is_fatal(problem: BaseException) -> bool:
-    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _explained(problem: BaseException) -> BaseException:
-    if isinstance(problem, sqlite3.Error):
-        code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
-            return DiskFull("the server's disk is full; nothing was stored")
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM):
-            return Busy(f"the database did not answer ({problem}); try again")
-    return problem
 
 
 def _end_process(reason: str) -> None:

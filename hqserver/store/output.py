@@ -9,8 +9,12 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from hqserver.domain.crash import crash_point
+
+from .trouble import is_full
 
 _LOG = logging.getLogger(__name__)
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -19,10 +23,11 @@ _STRIPES = 64
 
 
 class OutputFiles:
-    """The folder of logs."""
+    """The folder of logs. `on_full` is called when the disk is full, before a piece is tried once more."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, on_full: Callable[[], None] = lambda: None):
         self.folder = folder
+        self._on_full = on_full
         # Two beats of one client may overlap when the first timed out: an append is a check and a write.
         self._locks = tuple(threading.Lock() for _ in range(_STRIPES))
 
@@ -36,21 +41,23 @@ class OutputFiles:
         """Append `data` if the log ends at `offset`; the offset at which the next piece is wanted.
 
         A piece that is there already, or that leaves a gap, changes nothing: the sender goes on where the answer says.
+        Raises `OSError` where nothing of it could be written; of a part, the answer tells.
         """
         path = self.path(job_id, run_id)
         with self._locks[int(run_id[:8], 16) % _STRIPES]:
             size = self.size(job_id, run_id)
             if offset != size or not data:
                 return size
+            crash_point("log_before_appended")
             try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            try:
-                return size + os.write(descriptor, data)
-            finally:
-                os.close(descriptor)
+                written = _append(path, data)
+            except OSError as problem:
+                if not is_full(problem):
+                    raise
+                self._on_full()
+                written = _append(path, data)
+            crash_point("log_appended")
+            return size + written
 
     def remove(self, job_id: int, run_ids: Iterable[str]) -> None:
         """Remove these logs of a job that is gone. A log that is not there, or cannot go, is left alone."""
@@ -75,3 +82,17 @@ class OutputFiles:
                 return log.read() if limit is None else log.read(limit)
         except FileNotFoundError:
             return b""
+
+
+def _append(path: Path, data: bytes) -> int:
+    """How many bytes were appended: fewer where the disk became full."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, flags, 0o600)
+    try:
+        return os.write(descriptor, data)
+    finally:
+        os.close(descriptor)

@@ -7,24 +7,21 @@ as a programmer of that language would, and answers with a line: `{"value": ...}
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from xmlrpc.client import Fault
 
+from tool_kit import tools
+
 SCRIPTS = Path(__file__).parent / "scripts"
-_TOOLS = Path(__file__).resolve().parents[2] / "scripts" / "test_tools.py"
 _DATE = re.compile(r"\d{8}T\d\d:\d\d:\d\d")
 
 
@@ -65,17 +62,6 @@ LANGUAGES = {
     "node": Language("node", lambda _: ["node", str(SCRIPTS / "xmlrpc.js")], nil=True),
     "c": Language("xmlrpc-c", _compiled, nil=True, typed_dates=False, keeps_cr=False),
 }
-
-
-@cache
-def tools() -> ModuleType:
-    """scripts/test_tools.py, which knows what can be missing here."""
-    spec = importlib.util.spec_from_file_location("test_tools", _TOOLS)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 class Caller:

@@ -109,7 +109,7 @@ def test_a_server_that_starts_knows_the_groups(
 ) -> None:
     hq.addClientToGroup(hq.createClientGroup("one"), client.id)
     farm.database.close()
-    config = ServerConfig("127.0.0.1", 0, tmp_path, tmp_path / "output", 2, False, farm.policy)
+    config = ServerConfig("127.0.0.1", 0, tmp_path, tmp_path / "output", tmp_path / "backups", 2, False, farm.policy)
     again = open_farm(config, clock, asked.ask_for_pass, asked.wake)
     try:
         presence = again.watch.get(client.id)

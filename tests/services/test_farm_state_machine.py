@@ -74,7 +74,8 @@ ACTIONS: dict[str, tuple[Callable[[Farm, list[int]], None], str]] = {
 
 ON_A_CLIENT = {"running", "pausing", "paused", "resuming"}
 WORK_OF_RUN = {
-    **{status: {"running"} for status in ("offered", "running", "lost")},
+    **{status: {"running"} for status in ("offered", "running")},
+    "lost": {"running", "abandoned"},
     **{status: {status} for status in ("pausing", "paused", "resuming")},
     "ending": ON_A_CLIENT,
 }
@@ -327,10 +328,12 @@ class FarmMachine(RuleBasedStateMachine):
 
     @invariant()
     def finished_jobs_hold_no_run(self) -> None:
+        """But for one that was abandoned with it: its client may still come back (CONTRACT 9.10)."""
         with self.farm.database.read() as connection:
             assert not connection.execute(
                 """SELECT job.id FROM job JOIN run ON run.job_id = job.id
-                WHERE job.ended_at IS NOT NULL AND run.ended_at IS NULL"""
+                WHERE job.ended_at IS NOT NULL AND run.ended_at IS NULL
+                AND NOT (job.status = 'abandoned' AND run.status = 'lost')"""
             ).fetchall()
 
     @invariant()
@@ -389,14 +392,14 @@ class FarmMachine(RuleBasedStateMachine):
         with self.farm.database.read() as connection:
             every = [row[0] for row in connection.execute("SELECT id FROM job").fetchall()]
         commands.resume(self.farm, every, "now")
-        upkeep.bound_waits(self.farm)
-        self.clock.advance(LONGEST_WAIT_SECONDS + 1)
         for client in self.clients:
             client.session += "-last"
             client.boot_id += "-last"
             client.held.clear()
             client.spare = 0
             client.register()
+        upkeep.bound_waits(self.farm)
+        self.clock.advance(LONGEST_WAIT_SECONDS + 1)
         upkeep.bound_waits(self.farm)
         for client in self.clients:
             client.beat()
@@ -431,6 +434,7 @@ class FarmMachine(RuleBasedStateMachine):
 FarmMachine.TestCase.settings = settings(
     max_examples=40,
     stateful_step_count=30,
+    derandomize=True,  # the same examples for everybody; explore with more of them by hand
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),

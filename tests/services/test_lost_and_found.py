@@ -252,3 +252,22 @@ def test_a_beat_with_nothing_new_touches_no_disk(farm: Farm, client: TestClient,
     assert (tmp_path / "farm.db-wal").stat().st_size == size
     upkeep.flush(farm)
     assert (tmp_path / "farm.db-wal").stat().st_size > size
+
+
+def test_a_job_that_has_nothing_to_do_ends_below_a_paused_parent_too(farm: Farm) -> None:
+    parent = submit(farm, command="render")
+    commands.pause(farm, [parent], "not now")
+    (child,) = submission.submit(farm, {"name": "a container"}, parent)
+    assert read(farm, child, "status", "held") == ["succeeded", ""]
+
+
+def test_progress_that_was_told_before_the_work_was_abandoned_counts_no_more(
+    farm: Farm, client: TestClient, clock: SetClock
+) -> None:
+    strict = replace(farm, policy=replace(farm.policy, reschedule_abandoned=False))
+    job = submit(farm, command="render")
+    (order,) = client.fetch()
+    client.beat(client.started(order["run"]), progress={order["run"]: 0.5})
+    silence(strict, clock)
+    upkeep.flush(farm)
+    assert read(farm, job, "status") == ["abandoned"]

@@ -329,6 +329,21 @@ def test_a_result_in_between_shows_that_the_client_is_there(farm: Farm, client: 
     assert not is_sick(farm, client)
 
 
+def test_a_client_that_comes_back_with_its_work_each_time_is_not_set_aside(
+    farm: Farm, client: TestClient, clock: SetClock
+) -> None:
+    """A bad cable and a long render: nothing of the machine's."""
+    job = submit(farm, command="render")
+    run = str(client.fetch()[0]["run"])
+    client.beat(client.started(run))
+    for _ in range(farm.policy.max_client_losses):
+        fall_silent(farm, clock)
+        client.beat()
+    assert not is_sick(farm, client)
+    client.beat(client.ended(run))
+    assert lookup.job_detail(farm, job, ["status"])["status"] == "succeeded"
+
+
 def test_a_client_that_falls_silent_with_nothing_to_do_is_not_set_aside(
     farm: Farm, client: TestClient, clock: SetClock
 ) -> None:

@@ -1,0 +1,32 @@
+"""What all connections of a server share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hqserver.http.crowd import Crowd
+from hqserver.http.rules import AllowedHosts, OpenNetworks
+from hqserver.http.workers import Workers
+from hqserver.rpc.method import Caller
+from hqserver.services.retries import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all connections of a server share.
+
+    `attempt` makes a record of a request, from its sender and its body, by which its repetition is recognised.
+    `body_limit` says how many bytes a caller's body may have, `is_local` which peers gain nothing by compression.
+    """
+
+    workers: Workers
+    crowd: Crowd
+    hosts: AllowedHosts
+    networks: OpenNetworks
+    attempt: Callable[[str, bytes], Attempt | None]
+    body_limit: Callable[[Caller], int]
+    is_local: Callable[[str], bool]
+    tasks: set[asyncio.Task[None]]
+    stopping: asyncio.Event
