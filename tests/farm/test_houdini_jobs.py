@@ -147,6 +147,7 @@ def test_a_pdg_cook_submits_a_job_an_item_below_its_top_job_and_cancels_what_is_
 ) -> None:
     hostname = live.call("getClients", None, ["hostname"])[0]["hostname"]
     (top,) = live.call("newjob", spec("PDG: ropfetch1", "sleep 300", submittedBy="artist", tags="single:mq"))
+    live.wait_for(top, "running")  # before it has children: a job that waits for its children fails with the first
     items = [
         live.call(
             "newjob",

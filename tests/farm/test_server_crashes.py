@@ -200,9 +200,9 @@ def test_a_server_that_ends_at_this_point_loses_and_doubles_nothing(live: LiveFa
 
 
 def test_a_deliberate_second_submit_after_a_crash_is_a_second_job(live: LiveFarm) -> None:
-    """The first was answered, and the server knows it though it was killed before it could write it down."""
+    """That the first was answered outlives the server. It is noted when the next call of the connection is read."""
     body = call_body("newjob", {"name": "twice"})
-    first = post(live.url, body)
+    first = post(live.url, body, call_body("ping"))
     kill_server(live)
     live.start_server()
     assert post(live.url, body) != first
