@@ -7,7 +7,7 @@ A client takes jobs while any of its rules is true; `or` stands between them. A 
     idle N   nobody has used keyboard or mouse for N minutes
 
 and means any day, or all day, where it names none. `off` before a rule keeps it without using it. `always` is a rule
-without limits; `never`, alone, is no rule at all.
+without limits, which HQueue calls `anytime`; `never`, alone, is no rule at all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DAYS: dict[str, tuple[int, ...]] = {
     **{name.lower(): (day,) for day, name in enumerate(DAY_NAMES)},
     **{name[:3].lower(): (day,) for day, name in enumerate(DAY_NAMES)},
 }
-_KNOWN = (*_DAYS, "idle", "always", "never", "off")
+_KNOWN = (*_DAYS, "idle", "always", "anytime", "never", "off")
 _HOURS = re.compile(r"([0-9]{1,2})(:[0-9]{2})?-([0-9]{1,2})(:[0-9]{2})?")
 
 
@@ -57,7 +57,7 @@ def _rule(words: list[str]) -> dict[str, Any]:
         word = left.pop(0)
         if word == "off" and not rule:
             put(word, enabled=False)
-        elif word == "always":
+        elif word in ("always", "anytime"):
             put(word, days=list(EVERY_DAY))
         elif word == "never":
             raise _wrong("'never' stands alone")

@@ -44,6 +44,10 @@ class Client:
         """Its id."""
         return int(self["id"])
 
+    def job_order(self, limit: int = 100, offset: int = 0) -> list[int]:
+        """Ids of the waiting jobs that it could run, in the order in which it would: `limit` after `offset` of them."""
+        return list(self.farm.call("getJobOrder", self.id, limit, offset))
+
     def disable(self) -> None:
         """Give it no new jobs; those that it runs go on."""
         self.farm.call("setdisabled", self["label"], True)

@@ -6,26 +6,18 @@ Nothing here knows a method of the farm. The XML is the standard library's, both
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import threading
 import xmlrpc.client
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 from xml.parsers.expat import ExpatError
 
 from hqserver.domain.version import VERSION
 
-from .errors import AnswerLost, BadAddress, BadAnswer, BadParameters, FarmUnreachable, UnknownMethod, refusal
-
-DEFAULT_URL = "http://127.0.0.1:5000"
-DEFAULT_PORT = 5000
-"""The port of an address that is only a host. A full URL without one means 80 or 443, as everywhere."""
-
-ENVIRONMENT_NAMES = ("HQSERVER", "HOUDINI_HQUEUE_SERVER")
-"""Where the server's address is looked for, in this order. The farm sets the first one for its commands."""
+from .address import DEFAULT_PORT, Address, find_address
+from .errors import AnswerLost, BadAnswer, BadParameters, FarmUnreachable, UnknownMethod, refusal
+from .event_stream import EventStream
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
 
@@ -39,59 +31,8 @@ _HTTP_REFUSALS = {
 }
 
 # XML 1.0 has no way to write these, not even as references. They would be sent and break the reader.
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server is called. `host` may hold credentials (`user:password@host:port`), `shown` never."""
-
-    scheme: str
-    host: str
-    path: str
-    shown: str
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """The address in `text`: `http://host:port`, `host:port` or `host`. Raises `BadAddress`."""
-        text = text.strip()
-        has_scheme = "://" in text
-        try:
-            parts = urlsplit(text if has_scheme else f"http://{text}")
-            port = parts.port
-        except ValueError as problem:
-            raise _bad_address(text, str(problem)) from None
-        if parts.scheme not in ("http", "https"):
-            raise _bad_address(text, f"it starts with {parts.scheme}://, not with http:// or https://")
-        if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f]", text):
-            raise _bad_address(text, "it names no host")
-        if parts.query or parts.fragment:
-            raise _bad_address(text, "it ends in more than a path")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        if port is None and not has_scheme:
-            port = DEFAULT_PORT
-        place = host if port is None else f"{host}:{port}"
-        credentials = parts.netloc.rpartition("@")[0]
-        return cls(
-            scheme=parts.scheme,
-            host=f"{credentials}@{place}" if credentials else place,
-            path=parts.path if parts.path not in ("", "/") else "/RPC2",
-            shown=f"{parts.scheme}://{place}",
-        )
-
-
-def _bad_address(text: str, reason: str) -> BadAddress:
-    shown = re.sub(r"[^/@]*@", "", text)
-    return BadAddress(f"server address {shown!r} cannot be used: {reason} (say http://host:port)")
-
-
-def find_address(url: str | None = None, environ: Mapping[str, str] = os.environ) -> Address:
-    """The address given, else that of $HQSERVER, else of $HOUDINI_HQUEUE_SERVER, else http://127.0.0.1:5000.
-
-    Raises `BadAddress`.
-    """
-    given = [url, *(environ.get(name) for name in ENVIRONMENT_NAMES)] if url is None else [url]
-    return Address.parse(next((text for text in given if text is not None and text.strip()), DEFAULT_URL))
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Finds characters that XML cannot carry."""
 
 
 class Caller(Protocol):
@@ -101,6 +42,8 @@ class Caller(Protocol):
     def url(self) -> str: ...
 
     def call(self, name: str, *args: object) -> Any: ...
+
+    def event_stream(self, after: int, wanted: Mapping[str, Any]) -> EventStream | None: ...
 
 
 class Transport(Protocol):
@@ -171,6 +114,7 @@ class Connection:
         """
         self.address = find_address(url)
         self.timeout_seconds = timeout_seconds
+        self._has_port = transport is None
         self._transport = transport or HttpTransport(self.address, timeout_seconds)
         self._lock = threading.Lock()
 
@@ -216,6 +160,13 @@ class Connection:
             self._transport.close()
             raise BadAnswer(f"{where} is no farm: its answer is not XML-RPC") from problem
 
+    def event_stream(self, after: int, wanted: Mapping[str, Any]) -> EventStream | None:
+        """The farm's events behind a cursor, on a connection of their own; None with a transport of somebody else's.
+
+        `wanted` is a filter as `getEvents` takes it. Raises `NoStream` and `FarmUnreachable`.
+        """
+        return EventStream(self.address, after, wanted, self.timeout_seconds) if self._has_port else None
+
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         with self._lock:
@@ -235,7 +186,7 @@ def _marshalled(name: str, args: tuple[object, ...]) -> bytes:
         text = xmlrpc.client.dumps(args, methodname=name, allow_none=True)  # type: ignore[arg-type]
     except (TypeError, OverflowError, RecursionError) as problem:
         raise BadParameters(-32602, f"{name}: a parameter cannot travel by XML-RPC: {problem}") from None
-    found = _NOT_IN_XML.search(text)
+    found = NOT_IN_XML.search(text)
     if found:
         raise BadParameters(
             -32602, f"{name}: a parameter holds U+{ord(found[0]):04X}, a character that XML cannot carry"

@@ -5,6 +5,7 @@
     ├── FarmUnreachable          nobody answers there
     │   ├── AnswerLost           the call went out, no answer came: it may have been carried out
     │   └── BadAnswer            something answers that is no farm
+    ├── NoStream                 no event stream is served there, or none more
     ├── WaitTimedOut             the jobs did not end in the time given
     └── Refused                  the server said no, in one sentence and with a code
         ├── UnknownMethod        -32601
@@ -46,6 +47,17 @@ class AnswerLost(FarmUnreachable):
 
 class BadAnswer(FarmUnreachable):
     """Something answers at the address, but not in XML-RPC."""
+
+
+class NoStream(HQError):
+    """The server serves no stream of events, or none more. `status` is what it answered in HTTP."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(status, sentence)
+        self.status = status
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 class WaitTimedOut(HQError):

@@ -12,16 +12,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
-
-from hqserver.domain.errors import near_match
-from hqserver.domain.status import FINISHED_JOB, WAITING, JobStatus
 
 from .client import Client
 from .connection import DEFAULT_TIMEOUT_SECONDS, Connection
-from .errors import AnswerLost, BadParameters
+from .errors import AnswerLost
+from .event_stream import EventStream
+from .finding import JobCount, pages, sent
 from .job import Job
+from .journal import follow_events, kept_events, newest_events
 from .submission import Specification, submission_text
 
 __all__ = ["Client", "Farm", "Job"]
@@ -113,6 +114,56 @@ class Farm:
         """The job of that id. Nothing is asked yet: one that does not exist is `NotFound` when it is used."""
         return Job(self, int(job_id))
 
+    def find_jobs(
+        self,
+        filter: Mapping[str, Any] | None = None,
+        *,
+        attribs: Iterable[str] | None = None,
+        sort: Iterable[str] = (),
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """The jobs that a filter means, at most `limit`; a page is asked for when it is needed.
+
+        The keys of a filter, and what can be sorted by ("-" before what descends, newest first by default), are those
+        of `findJobs` (API.md). What `attribs` names is read at once (None = everything). Raises `BadParameters` for a
+        key, a value or an attribute that does not exist, and `TooLarge` for an order that so many cannot be given in.
+        """
+        for page in pages(self, filter, attribs=attribs, sort=sort, limit=limit):
+            yield from (Job(self, found["id"], found) for found in page["jobs"])
+
+    def count_jobs(self, filter: Mapping[str, Any] | None = None) -> JobCount:
+        """How many jobs a filter means: `count`, and whether there may be `more`. Raises `BadParameters`."""
+        found = self.call("countJobs", sent(filter))
+        return JobCount(found["count"], found["more"])
+
+    def change_jobs(
+        self, jobs: Iterable[int | Job] | Mapping[str, Any], action: str, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Do an action to jobs, named one by one or by a filter: `{id, changed, was, now, why}` for each.
+
+        The actions, and the options `dryRun`, `limit`, `reason`, `descendants`, `priority` and `changes`, are those of
+        `changeJobs` (API.md). Raises `BadParameters`, and `Conflict` where more than `limit` would change.
+        """
+        which = sent(jobs) if isinstance(jobs, Mapping) else [_id(job) for job in jobs]
+        return list(self.call("changeJobs", which, str(action), options))
+
+    def export_jobs(self, jobs: Iterable[int | Job]) -> dict[str, Any]:
+        """These jobs and all below them as a document, for `import_jobs`; without runs and output (API.md).
+
+        Raises `NotFound` for a job that does not exist, and `TooLarge`.
+        """
+        return dict(json.loads(self.call("exportJobs", [_id(job) for job in jobs])))
+
+    def import_jobs(self, document: Mapping[str, Any] | str) -> dict[int, Job]:
+        """Store the jobs of a document that `export_jobs` gave, or of JSON text of one: the new jobs, in its order, by
+        the ids that they had.
+
+        Those that had not ended come in blocked. Raises `BadSpecification` naming the place, and `Conflict` for a job
+        that the farm has already, by its `uuid`.
+        """
+        text = document if isinstance(document, str) else json.dumps(document)
+        return {pair["was"]: Job(self, pair["id"]) for pair in self.call("importJobs", text)}
+
     def jobs(
         self,
         status: str | Iterable[str] | None = None,
@@ -127,28 +178,12 @@ class Farm:
         (None = everything).
         Raises `BadParameters` for a status that does not exist.
         """
-        ids = self.job_ids(status, roots_only=roots_only)[:limit]
-        return [Job(self, found["id"], found) for found in self.read_jobs(ids, attribs)]
+        wanted = {"status": status, "rootsOnly": roots_only}
+        return list(self.find_jobs(wanted, attribs=attribs, limit=limit))
 
     def job_ids(self, status: str | Iterable[str] | None = None, *, roots_only: bool = False) -> list[int]:
         """The ids of the jobs that `jobs` would give, newest first."""
-        wanted = _statuses(status)
-        if not roots_only:
-            return sorted(self.call("getJobIdsByStatus", sorted(wanted)), reverse=True)
-        finished = {str(each) for each in FINISHED_JOB}
-        roots: list[int] = []
-        covered: set[str] = set()
-        for method, group in (
-            ("getUnfinishedRootJobIds", _ALL - finished),
-            ("getFinishedRootJobIds", finished),
-        ):
-            if wanted & group:
-                roots += self.call(method)
-                covered |= group
-        if covered != wanted:
-            matching = set(self.call("getJobIdsByStatus", sorted(wanted)))
-            roots = [job_id for job_id in roots if job_id in matching]
-        return sorted(set(roots), reverse=True)
+        return [job.id for job in self.jobs(status, roots_only=roots_only, attribs=["id"])]
 
     def read_jobs(self, ids: Sequence[int], attribs: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """Attributes of jobs (None = all) in the order of `ids`, a dictionary each, without unknown ids."""
@@ -161,6 +196,12 @@ class Farm:
     def clients(self, attribs: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """Attributes of every registered client (None = all of them), a dictionary each: CONTRACT 1.3."""
         return list(self.call("getClients", None, None if attribs is None else list(attribs)))
+
+    def find_clients(
+        self, filter: Mapping[str, Any] | None = None, attribs: Iterable[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Attributes of the clients that a filter means: the keys are those of `findClients` (API.md)."""
+        return list(self.call("findClients", sent(filter), None if attribs is None else list(attribs)))
 
     def client(self, name: str) -> Client:
         """The client called `hostname`, or `hostname:name`. Nothing is asked yet, as with `job`."""
@@ -178,6 +219,57 @@ class Farm:
         """The folders that every client sees: `name`, `host`, `linux`, `windows`, `macos`, `main`."""
         return list(self.call("getNetworkFolders"))
 
+    def events(self, after: int = 0, wanted: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """The farm's journal behind the cursor `after`, which is the id of an event, or 0 for the oldest kept.
+
+        Each is a dictionary: id, time, kind, job, work, client, was, now, reason. `wanted` is a filter as `getEvents`
+        takes it: `job`, `root`, `kind`. One of kind "lost" stands where some are not kept any more.
+        """
+        for _, events in kept_events(self, after, wanted or {}):
+            yield from events
+
+    def newest_events(
+        self, count: int = 100, wanted: Mapping[str, Any] | None = None
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """The newest events of the journal, at most `count`, in their order, and the cursor behind them."""
+        return newest_events(self, count, wanted or {})
+
+    def follow_events(self, after: int = -1, wanted: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """The events behind a cursor (-1: only those that come), and then those that come, without end.
+
+        A server that is away for a while is waited for, and nothing is left out.
+        """
+        return follow_events(self, after, wanted or {})
+
+    def event_stream(self, after: int, wanted: Mapping[str, Any]) -> EventStream | None:
+        """One connection to the server's stream of events; `follow_events` opens them as it needs them."""
+        return self.connection.event_stream(after, wanted)
+
+    def change_runs(self, run_ids: Iterable[str], action: str) -> list[dict[str, Any]]:
+        """Do something to single live runs: migrate, cancel, suspend, resume; `{id, changed, was, now, why}` each."""
+        return list(self.call("changeRuns", list(run_ids), action))
+
+    def run_output(self, run_id: str, offset: int = 0, max_bytes: int = 1024 * 1024) -> dict[str, Any]:
+        """A piece of what a run wrote, byte for byte: data, offset, next, size, ended, truncated (`getRunOutput`)."""
+        return dict(self.call("getRunOutput", run_id, offset, max_bytes))
+
+    def add_callback(self, job: int | Job | None, triggers: str | Iterable[str], action: Mapping[str, Any]) -> int:
+        """From now on have something done whenever a trigger holds for the job, or with None for every job; its id.
+
+        Triggers are texts such as "failed" or "child:succeeded", as `addCallback` has them (API.md); an action is made
+        by `hqclient.callbacks`. Raises `BadParameters`, `BadSpecification`, `NotFound`, `Conflict`.
+        """
+        texts = triggers if isinstance(triggers, str) else list(triggers)
+        return int(self.call("addCallback", None if job is None else _id(job), texts, dict(action)))
+
+    def callbacks(self, job: int | Job | None = None) -> list[dict[str, Any]]:
+        """The callbacks of the job, or with None those for every job: `id`, `triggers`, `action`, `fired`, ..."""
+        return list(self.call("getCallbacks", None if job is None else _id(job)))
+
+    def delete_callbacks(self, ids: Iterable[int]) -> list[int]:
+        """Delete callbacks, with what they have not delivered yet; the ids of those that there were."""
+        return list(self.call("deleteCallbacks", list(ids)))
+
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         self.connection.close()
@@ -190,20 +282,6 @@ class Farm:
 
     def __repr__(self) -> str:
         return f"Farm({self.url!r})"
-
-
-_ALL = {str(status) for status in JobStatus}
-
-
-def _statuses(status: str | Iterable[str] | None) -> set[str]:
-    if status is None:
-        return set(_ALL)
-    wanted = {str(each) for each in ([status] if isinstance(status, str) else status)}
-    if WAITING in wanted:
-        wanted = wanted - {WAITING} | {str(JobStatus.RUNNABLE)}
-    for each in sorted(wanted - _ALL):
-        raise BadParameters(-32602, f"no status is called {each!r}{near_match(each, _ALL)}")
-    return wanted
 
 
 def _id(job: int | Job) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hqserver.domain.status import FINISHED_JOB
 
 from .connection import Caller
-from .follow import LONGEST_PAUSE_SECONDS, OutputFollower, Pauses, watch
+from .follow import watch
+from .news import LONGEST_PAUSE_SECONDS, Pauses
+from .tail import OutputFollower
 
 
 class Job:
@@ -89,13 +91,43 @@ class Job:
     def wait(self, timeout_seconds: float | None = None, poll_seconds: float = LONGEST_PAUSE_SECONDS) -> str:
         """Wait until it has ended and give its final status.
 
-        A paused job has not ended. The server is asked every `poll_seconds` at the latest. Raises `WaitTimedOut` after
-        `timeout_seconds`.
+        A paused job has not ended. The server tells when it has; one that serves no events is asked every
+        `poll_seconds` at the latest. Raises `WaitTimedOut` after `timeout_seconds`.
         """
         jobs: list[dict[str, Any]] = []
         for jobs in watch(self.farm, [self.id], timeout_seconds=timeout_seconds, pauses=Pauses(poll_seconds)):
             self._attributes.update(jobs[0])
         return str(jobs[0]["status"])
+
+    def runs(self, *, limit: int = 1_000, offset: int = 0) -> list[dict[str, Any]]:
+        """A page of the attempts at its work, the oldest first; a negative `offset` counts from the end: id, work,
+        slot, kind, client, status, startTime, endTime, exitCode, signal, reason, cpuSeconds, maxMemory."""
+        return list(self.farm.call("getRuns", self.id, limit, offset))
+
+    def work(self, statuses: Iterable[str] = (), *, limit: int = 1_000, offset: int = 0) -> list[dict[str, Any]]:
+        """A page of its pieces in the order of the agenda, those in one of `statuses` where any are given: name,
+        first, last, status, progress, tries, triesLeft, client, run, startTime, endTime, package (CONTRACT 10)."""
+        return list(self.farm.call("getWork", self.id, list(statuses), limit, offset))
+
+    def add_work(self, agenda: str | Iterable[Any]) -> list[str]:
+        """Add pieces to its agenda: a frame range, or `{name, first, last, package}` each; their names.
+
+        Raises `Conflict` for a job that has ended, has no agenda, or has a piece of such a name.
+        """
+        return list(self.farm.call("addWork", self.id, agenda if isinstance(agenda, str) else list(agenda)))
+
+    def change(self, action: str, **options: Any) -> dict[str, Any]:
+        """Do any action of `changeJobs` to it and to what is below: `{id, changed, was, now, why}`."""
+        return dict(self.farm.call("changeJobs", [self.id], action, options)[0])
+
+    def modify(self, **changes: Any) -> dict[str, Any]:
+        """Change properties of its specification, of it alone: `{id, changed, was, now, why}`. It must not have ended;
+        what runs keeps what it was started with. Raises `BadParameters`."""
+        return dict(self.farm.call("modifyJobs", [self.id], changes)[0])
+
+    def change_work(self, names: Iterable[str], action: str, **options: Any) -> list[dict[str, Any]]:
+        """Do an action of `changeWork` to these of its pieces: `{name, changed, was, now, why}` for each."""
+        return list(self.farm.call("changeWork", self.id, list(names), action, options))
 
     def cancel(self) -> None:
         """End it; `wait` waits until it has."""
@@ -142,6 +174,30 @@ class Job:
         for a name that no client can have, and for none at all.
         """
         self.farm.call("savePermittedClientsList", self.id, list(clients))
+
+    def explain(self) -> dict[str, Any]:
+        """Why it does not run, as `explainJob` tells it: `summary`, `job` and `clients`, by the scheduler's own rules.
+
+        `hqserver.domain.reason.alike` puts clients together of which the same is true.
+        """
+        return dict(self.farm.call("explainJob", self.id))
+
+    @property
+    def client_order(self) -> list[dict[str, Any]]:
+        """The clients that would take it now, in the order in which they would get it: id, label, ..."""
+        return list(self.farm.call("getClientOrder", self.id))
+
+    def on(self, triggers: str | Iterable[str], action: Mapping[str, Any]) -> int:
+        """From now on have something done whenever a trigger holds; the callback's id.
+
+            job.on("failed", callbacks.mail("ann@studio.example"))
+            job.on(["child:failed", "finished"], callbacks.webhook("https://pipeline/farm", secret))
+
+        Actions are made by `hqclient.callbacks`, triggers are those of `addCallback` (API.md). What happened before
+        does not count: look at `status` after this.
+        """
+        texts = triggers if isinstance(triggers, str) else list(triggers)
+        return int(self.farm.call("addCallback", self.id, texts, dict(action)))
 
     def note(self, text: str) -> None:
         """Add a note to its thread. Blank text is not stored."""

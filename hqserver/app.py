@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -20,21 +21,27 @@ from hqserver.clock import SystemClock, boot_id
 from hqserver.config import ServerConfig
 from hqserver.domain.errors import FarmError
 from hqserver.http.downloads import with_package
+from hqserver.http.events import EventSource
 from hqserver.http.server import HttpServer
 from hqserver.rpc.dispatch import Dispatcher
 from hqserver.rpc.method import Registry
+from hqserver.rpc.surface.callbacks import Callbacks
 from hqserver.rpc.surface.clients import Clients
 from hqserver.rpc.surface.daemons import Daemons
+from hqserver.rpc.surface.events import Events
 from hqserver.rpc.surface.folders import Folders
 from hqserver.rpc.surface.groups import Groups
 from hqserver.rpc.surface.jobs import Jobs
+from hqserver.rpc.surface.keeping import Keeping
 from hqserver.rpc.surface.legacy import Legacy
 from hqserver.rpc.surface.names import Names
 from hqserver.rpc.surface.notes import Notes
 from hqserver.rpc.surface.queue import Queue
 from hqserver.rpc.surface.resources import Resources
+from hqserver.rpc.surface.runs import Runs
 from hqserver.rpc.surface.server import Server
-from hqserver.services import backup, client_control, errors, leases, upkeep
+from hqserver.rpc.surface.work import Work
+from hqserver.services import backup, blocked_work, client_control, errors, events, leases, rates, upkeep
 from hqserver.services.assignment import dispatch_pass
 from hqserver.services.farm import Clock, Farm
 from hqserver.services.groups import names_by_client
@@ -49,13 +56,16 @@ from hqserver.store.output import OutputFiles
 from hqserver.store.room import Room
 from hqserver.ticks import Ticks
 from hqserver.waker import Waker
+from hqserver.webhooks import Deliverer
 from webui.pages import Site
 
 _LOG = logging.getLogger(__name__)
 _FLUSH_SECONDS = 1.0
 _FORGET_SECONDS = 3600.0
 _MAIL_SECONDS = 5.0
+_CALLBACKS_SECONDS = 1.0
 _ERRORS_SECONDS = 5.0
+_STRANDED_SECONDS = 5.0
 _LOCK_SECONDS = 2.0
 
 
@@ -67,8 +77,20 @@ def surfaces(farm: Farm) -> Registry:
     """Every method of the farm."""
     return Registry.from_surfaces(
         [
-            *(Server(farm), Jobs(farm), Queue(farm), Clients(farm), Groups(farm), Resources(farm), Notes(farm)),
-            *(Folders(farm), Names(), Legacy(farm), Daemons(farm)),
+            *(
+                Server(farm),
+                Jobs(farm),
+                Work(farm),
+                Runs(farm),
+                Events(farm),
+                Callbacks(farm),
+                Queue(farm),
+                Clients(farm),
+                Groups(farm),
+                Resources(farm),
+                Keeping(farm),
+            ),
+            *(Notes(farm), Folders(farm), Names(), Legacy(farm), Daemons(farm)),
         ]
     )
 
@@ -101,7 +123,7 @@ def open_farm(
     watch.set_groups(groups)
     # The ballast helps only what is on the same disk.
     shared = config.logs.exists() and config.logs.stat().st_dev == config.data.stat().st_dev
-    output = OutputFiles(config.logs, database.room.run_out) if shared else OutputFiles(config.logs)
+    output = OutputFiles(config.logs, database.room if shared else None)
     return Farm(database, output, watch, clock, config.policy, ask_for_pass, wake, config.settings)
 
 
@@ -175,16 +197,19 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
         retries = _open_retries(config, farm)
         ending.callback(_at_the_end, "calls that were answered", retries.close)
         mailer = Mailer(farm, config.mail_server) if config.mail_server else None
+        # Whoever reaches a server that serves this machine alone reaches all the machine's ports already.
+        deliverer = Deliverer(farm, loopback=not config.open_networks)
         registry = surfaces(farm)
         http = HttpServer(
             Dispatcher(registry).handle,
-            with_package(client_package(), Site(farm, registry).respond),
+            with_package(client_package(), Site(farm, registry, ticks.ages).respond),
             host=config.host,
             port=config.port,
             threads=config.threads,
             allowed_hosts=config.host_names,
             networks=config.open_networks,
             attempt=retries.attempt,
+            events=EventSource(farm.journal, partial(events.read_page, farm)),
         )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -192,6 +217,7 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
             loop.add_signal_handler(number, stop.set)
         if mailer is not None:
             ending.push_async_callback(asyncio.to_thread, mailer.stop)
+        ending.push_async_callback(asyncio.to_thread, deliverer.stop)
         stopping = threading.Event()
         ending.push_async_callback(asyncio.to_thread, ticks.stop)
         ending.push_async_callback(waker.stop)
@@ -205,6 +231,7 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
         waker.start()
         if mailer is not None:
             mailer.start()
+        deliverer.start()
         ticks.start(
             lambda: dispatch_pass(farm),
             [
@@ -213,14 +240,20 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
                 ("removals", config.policy.beat_seconds / 2, lambda: client_control.hide_silent(farm)),
                 ("leases", _FLUSH_SECONDS, lambda: leases.end_leases(farm)),
                 ("waits", _FLUSH_SECONDS, lambda: upkeep.bound_waits(farm)),
+                ("rates", _FLUSH_SECONDS, lambda: rates.let_go(farm)),
+                ("stranded", _STRANDED_SECONDS, lambda: blocked_work.fail_stranded(farm)),
                 ("errors", _ERRORS_SECONDS, write_errors),
                 ("submissions", _FORGET_SECONDS, lambda: upkeep.forget_submissions(farm)),
                 ("expiry", _FORGET_SECONDS, lambda: upkeep.expire_jobs(farm)),
+                ("events", _FORGET_SECONDS, lambda: events.forget_old(farm)),
                 *([("mail", _MAIL_SECONDS, mailer.ask)] if mailer is not None else []),
+                ("callbacks", _CALLBACKS_SECONDS, deliverer.ask),
                 ("calls", _FLUSH_SECONDS, retries.flush),
                 *safeguards.ticks(config, farm, lambda: not stopping.is_set()),
             ],
         )
+        for caveat in safeguards.caveats(config):
+            _LOG.warning("%s", caveat)
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{port}")
         await stop.wait()

@@ -23,9 +23,14 @@ _COMMANDS: dict[str, tuple[Callable[[ServerConfig, str], list[str]], str, str]] 
     "backup": (
         admin.back_up,
         "[FILE]",
-        "copy the database, also of a running server, by default into the folder of copies",
+        "copy the database, also of a running server, by default into the folder of copies; what jobs printed "
+        "(job_logs_dir) is not in it",
     ),
-    "restore": (admin.restore, "[FILE]", "put a copy in the place of the database; the server must not run"),
+    "restore": (
+        admin.restore,
+        "[FILE]",
+        "put a copy in the place of the database; the server must not run, and what jobs printed stays as it is",
+    ),
     "audit": (lambda config, _: admin.audit(config), "", "count the farm anew; 3 where something differs"),
 }
 """What can be asked for instead of a server: what does it, the word it takes, and a sentence."""

@@ -9,6 +9,9 @@ from pathlib import Path
 class SystemClock:
     """Wall clock for people, a clock that never jumps for decisions."""
 
+    def __init__(self) -> None:
+        self._began_at, self._began = self.now(), self.monotonic()
+
     def now(self) -> float:
         """UTC epoch seconds."""
         return time.time()
@@ -16,6 +19,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since some moment; goes on while the machine sleeps where the system can tell."""
         return _BOOT_CLOCK()
+
+    def certain(self) -> float:
+        """The wall clock, or where that was set ahead since the start, what it showed then and the seconds since."""
+        return min(self.now(), self._began_at + self.monotonic() - self._began)
 
 
 def _boot_clock() -> float:

@@ -52,7 +52,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "hqserver.backups",
         True,
-        "Whether the database is copied every hour and every day; the newest 24 and 7 copies are kept.",
+        "Whether the database is copied every hour and every day; the newest 24 and 7 copies are kept. What jobs "
+        "printed is not in a copy: back up job_logs_dir by other means.",
     ),
     Setting(
         "hqserver.backupFolder",

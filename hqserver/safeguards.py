@@ -1,20 +1,25 @@
-"""What keeps the stored things safe while the server runs: room, copies, the audit, what the administrator asks for."""
+"""What keeps the stored things safe while the server runs: room, copies, the audit, what the administrator asks for,
+and what is not safe here."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 from hqserver.config import ServerConfig
+from hqserver.domain.filesystem import mount_of
 from hqserver.services import backup, errands
 from hqserver.services.audit import Audit, audit_all
 from hqserver.services.farm import Farm
 from hqserver.store.database import Database
+from hqserver.store.opening import has_wal_reset_race
 
 _ROOM_SECONDS = 5.0
 _ERRANDS_SECONDS = 1.0
 _COPIES_SECONDS = 60.0
 _AUDIT_SECONDS = 5.0
+_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def ticks(
@@ -50,3 +55,26 @@ def audit_lines(database: Database) -> list[str]:
     """Every difference that a recount of the whole farm finds, and how many there are."""
     counted, found = audit_all(database)
     return [*map(str, found), f"{counted} jobs counted, {len(found)} differences"]
+
+
+def caveats(config: ServerConfig, mounts: Path = _MOUNTS) -> list[str]:
+    """What this machine does not let the server promise, a sentence each (PROMISES P1 and 4). `mounts` is Linux's own
+    text; where there is none, nothing is known of file systems."""
+    found: list[str] = []
+    try:
+        mounted = mounts.read_text("utf-8", "replace")
+    except OSError:
+        mounted = ""
+    folders = {"data folder": config.data}
+    if not config.copies.is_relative_to(config.data):
+        folders["folder of copies"] = config.copies
+    for what, folder in folders.items():
+        mount = mount_of(str(folder.resolve()), mounted)
+        if mount is not None and mount.weakness:
+            found.append(f"the {what} {folder} {mount.weakness}")
+    if has_wal_reset_race(sqlite3.sqlite_version_info):
+        found.append(
+            f"SQLite {sqlite3.sqlite_version} can damage a database to which two programs write: there is one writer "
+            "here, and no other program may open the file while the server runs"
+        )
+    return found

@@ -86,7 +86,7 @@ class Ticks:
         self._kick(_DISPATCH)
 
     def ages(self) -> dict[str, float]:
-        """Seconds since each tick last ran: what the page shows and monitoring watches."""
+        """Seconds since each tick last ran: what `/metrics` tells."""
         now = self._clock.monotonic()
         return {tick.name: max(now - tick.ran_at, 0.0) for tick in self._ticks.values()}
 

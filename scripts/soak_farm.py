@@ -1,277 +1,213 @@
-"""A farm under faults: random work while real processes are killed, stopped and restarted (PROMISES 7.2, S1).
+"""A farm under faults: ten jobs a second while its processes are killed, stopped, cut off and restarted (PROMISES 7.2).
 
-What is random comes from one seed, which is printed, so that a failure can be repeated. At the end everything is
-healed, all jobs must end, and `check_history` holds what the farm tells against what the commands wrote.
+What is random comes from one seed, which is printed: the same seed makes the same choices in the same order. At the end
+everything is healed, all jobs must end, and `check_history` holds what the farm tells against what the commands wrote.
+A line for each invariant says what was counted; the exit status is 1 where one is broken.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
-from xmlrpc.client import Error as XmlRpcError
-from xmlrpc.client import ServerProxy
 
-import psutil
-from check_history import Submitted, Told, Verdict, judge
+from check_history import Usage, Verdict, judge_database, judge_pings, judge_usage
+from fault_proxy import FaultProxy
+from soak_faults import Breakable, Faults, Network, SmallDisk, step_clock
+from soak_pings import Pinger
+from soak_programs import Program, SoakFailed
+from soak_work import Work
 
 BIN = Path(sys.executable).parent
-CLIENTS = ("alpha", "beta", "gamma")
-START_SECONDS, HEAL_SECONDS = 60.0, 180.0
-_UNREACHABLE = (OSError, XmlRpcError)
+SHIM = Path(__file__).resolve().parent.parent / "tests" / "farm" / "programs" / "clockshift.c"
+CLIENTS = 20
+DELAY_SECONDS = 1.0
+_SETTLE_SECONDS = 45.0
+_SHOWN = 50
+_SETTINGS = {
+    "HQSERVER_BEAT_SECONDS": "1",
+    "HQSERVER_KILL_GRACE": "1",
+    "HQSERVER_ACTIVE_TIMEOUT": "0.1",  # minutes: the longest faults last longer
+    "HQSERVER_SICK_MINUTES": "0.05",
+}
 
 
-class Program:
-    """One of ours, which may be killed and started again with the same words."""
+class SoakFarm:
+    """A server and its clients, each behind a network of its own. Use it in a `with` statement."""
 
-    def __init__(self, words: list[str], ready: str, log: Path):
-        self._words, self._ready, self._log = words, ready, log
-        self.process: subprocess.Popen[bytes] | None = None
-        self.line = ""
+    def __init__(self, folder: Path, clients: int) -> None:
+        self.folder = folder
+        self.url = ""
+        self._names = [f"client{number}" for number in range(1, clients + 1)]
+        self._ending = ExitStack()
+        self.things: Breakable
+        self.usage: dict[str, Usage] = {}
+        """What the programs took up before there was any work."""
 
-    def start(self) -> None:
-        """Start it and wait until it says that it is ready; the line goes to `line`."""
-        before = self._log.stat().st_size if self._log.exists() else 0
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._words, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            said = self._log.read_bytes()[before:].decode("utf-8", "replace")
-            self.line = next((line for line in said.splitlines() if self._ready in line), "")
-            if self.line:
-                return
-            if self.process.poll() is not None:
-                sys.exit(f"soak: {self._words[0]} ended with {self.process.returncode}: {said.strip()[-500:]}")
-            time.sleep(0.02)
-        sys.exit(f"soak: {self._words[0]} did not start")
-
-    def end(self, number: int) -> None:
-        """End it with this signal and reap it."""
-        if self.process is None:
-            return
-        with suppress(ProcessLookupError):
-            self.process.send_signal(number)
+    def __enter__(self) -> SoakFarm:
         try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(30)
-        self.process = None
+            self._start()
+        except BaseException:
+            self._ending.close()
+            raise
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._ending.close()
 
-class Soak:
-    """One soak: a server, three clients, work and faults."""
+    @property
+    def programs(self) -> list[Program]:
+        """All of them, the server first."""
+        return [self.things.server, *self.things.clients]
 
-    def __init__(self, folder: Path, chance: random.Random):
-        self.folder, self.chance = folder, chance
-        self.journal = folder / "journal"
-        self.journal.touch()
-        self.submitted: dict[int, Submitted] = {}
-        self.disturbed: set[int] = set()
-        self.unanswered = 0
-        self.faults: Counter[str] = Counter()
-        self._tokens = 0
-        self._port = 0
-        self.server = Program(self._server_words(), "listening on ", folder / "server.out")
-        self.clients: dict[str, Program] = {}
-
-    def _server_words(self) -> list[str]:
-        return [str(BIN / "hqserver"), "--port", str(self._port), "--data", str(self.folder / "server")]
-
-    def start(self) -> None:
-        """Start everything."""
-        os.environ |= {"HQSERVER_BEAT_SECONDS": "1", "HQSERVER_KILL_GRACE": "1", "HQSERVER_ACTIVE_TIMEOUT": "5"}
-        self.server.start()
-        self.url = self.server.line.rpartition(" ")[2]
-        self._port = int(self.url.rpartition(":")[2])
-        self.server._words = self._server_words()
-        for name in CLIENTS:
-            words = [str(BIN / "hqclient"), "--server", self.url, "--name", name, "--cpus", "2", "--port", "0"]
-            out = self.folder / f"{name}.out"
-            client = self.clients[name] = Program([*words, "--data", str(self.folder / name)], "registered as", out)
-            client.start()
-
-    def call(self, method: str, *params: Any) -> Any:
-        """One call on a connection of its own."""
-        with ServerProxy(self.url, allow_none=True) as proxy:
-            return getattr(proxy, method)(*params)
-
-    def call_surely(self, method: str, *params: Any) -> Any:
-        """The same, again and again while the server is away."""
-        deadline = time.monotonic() + HEAL_SECONDS
+    def used_now(self) -> dict[str, Usage]:
+        """What the programs take up: when they are at rest again, or the time for that is over."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
         while True:
-            try:
-                return self.call(method, *params)
-            except _UNREACHABLE:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+            now = {program.name: program.usage() for program in self.programs}
+            if time.monotonic() > deadline or not any(now[name].exceeds(self.usage[name]) for name in now):
+                return now
+            time.sleep(0.5)
 
-    # Work -----------------------------------------------------------------------------------------------------------
+    def end_server(self) -> None:
+        """End the server in order."""
+        self.things.server.end(signal.SIGTERM)
 
-    def submit(self) -> None:
-        """Submit a job with a key, whose answer may get lost: the same call is made until it is answered."""
-        self._tokens += 1
-        token = f"t{self._tokens}"
-        code = self.chance.choice((0, 0, 0, 0, 3))
-        lines = self.chance.choice((1, 3, 2000))
-        seconds = self.chance.choice((0, 0, 0.1, 0.5, 1.5))
-        command = (
-            f'printf "start {token} $HQ_RUN_TOKEN\\n" >> {self.journal}; seq 1 {lines}; sleep {seconds}; '
-            f'printf "end {token} $HQ_RUN_TOKEN {code}\\n" >> {self.journal}; exit {code}'
-        )
-        spec = {"name": token, "command": command, "submitKey": f"soak-{token}", "priority": self.chance.randrange(3)}
-        (job_id,) = self.call_surely("newjob", spec)
-        prints = "".join(f"{number}\n" for number in range(1, lines + 1))
-        self.submitted[job_id] = Submitted(job_id, token, prints, code, undisturbed=True)
+    def examine_database(self) -> tuple[list[str], str]:
+        """What is wrong with the database of the server, which has ended, and what was counted."""
+        data = self.folder / "server"
+        with closing(sqlite3.connect(data / "farm.db")) as database:
+            found = [row[0] for row in database.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        words = [str(BIN / "hqserver"), "audit", "--data", str(data)]
+        audited = subprocess.run(words, capture_output=True, text=True, check=False)
+        *differences, counted = audited.stdout.strip().splitlines() or [f"the audit said: {audited.stderr.strip()}"]
+        if audited.returncode and not differences:
+            differences = [counted]
+        return found + differences, f"integrity_check, and {counted}"
 
-    def disturb(self) -> None:
-        """Do something to a job that may be at work."""
-        if not self.submitted:
-            return
-        job_id = self.chance.choice(list(self.submitted)[-20:])
-        action = self.chance.choice(("cancelJobs", "pauseJobs", "ejectJobs"))
-        with suppress(*_UNREACHABLE):
-            self.call(action, [job_id])
-            if action != "pauseJobs":
-                self.disturbed.add(job_id)
-            self.faults[action] += 1
-        if action == "cancelJobs":
-            self.disturbed.add(job_id)
+    def _start(self) -> None:
+        server, disk = self._start_server()
+        networks, clients = [], []
+        for name in self._names:
+            proxy = FaultProxy("127.0.0.1", int(self.url.rpartition(":")[2]), delay_seconds=DELAY_SECONDS)
+            self._ending.callback(proxy.close)
+            networks.append(Network(proxy, threading.Lock()))
+            words = ["hqclient", "--server", proxy.url, "--name", name, "--cpus", "4", "--port", "0"]
+            clients.append(self._program(name, words, "registered as", {}))
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            list(pool.map(Program.start, clients))
+        clocks = sorted(self.folder.glob("*.clock"))
+        self.things = Breakable(server, clients, networks, clocks, disk)
+        self.usage = {program.name: program.usage() for program in self.programs}
 
-    # Faults ---------------------------------------------------------------------------------------------------------
+    def _start_server(self) -> tuple[Program, SmallDisk | None]:
+        try:
+            disk = SmallDisk(self.folder / "server")
+            self._ending.callback(disk.close)
+        except SoakFailed:
+            disk = None
+        self._shim = build_shim(self.folder)
+        server = self._program("server", ["hqserver", "--port", "0"], "listening on ", _SETTINGS)
+        server.start()
+        self.url = server.line.rpartition(" ")[2]
+        server.words[server.words.index("--port") + 1] = self.url.rpartition(":")[2]
+        return server, disk
 
-    def break_something(self) -> None:
-        """One random fault, healed at once or after a moment."""
-        fault: Callable[[], None] = self.chance.choice(
-            (self._kill_server, self._end_server, self._kill_client, self._end_client, self._stop_client)
-        )
-        self.faults[fault.__name__.strip("_").replace("_", " ")] += 1
-        fault()
-
-    def _kill_server(self) -> None:
-        self.server.end(signal.SIGKILL)
-        time.sleep(self.chance.uniform(0, 1))
-        self.server.start()
-
-    def _end_server(self) -> None:
-        self.server.end(signal.SIGTERM)
-        self.server.start()
-
-    def _kill_client(self) -> None:
-        client = self.clients[self.chance.choice(CLIENTS)]
-        client.end(signal.SIGKILL)
-        time.sleep(self.chance.uniform(0, 2))
-        client.start()
-
-    def _end_client(self) -> None:
-        client = self.clients[self.chance.choice(CLIENTS)]
-        client.end(signal.SIGTERM)
-        client.start()
-
-    def _stop_client(self) -> None:
-        """A daemon that stands still, as on a machine that swaps: its runs go on, its beats do not."""
-        process = self.clients[self.chance.choice(CLIENTS)].process
-        assert process is not None
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(self.chance.uniform(0.2, 3))
-        process.send_signal(signal.SIGCONT)
-
-    # The end --------------------------------------------------------------------------------------------------------
-
-    def heal(self) -> None:
-        """Resume what is paused and wait until every job has ended, in vain for so long at the most."""
-        deadline = time.monotonic() + HEAL_SECONDS
-        while time.monotonic() < deadline:
-            left = self.call_surely(
-                "getJobIdsByStatus", ["queued", "runnable", "running", "pausing", "paused", "resuming"]
-            )
-            if not left:
-                return
-            self.call_surely("resumeJobs", left)
-            time.sleep(0.2)
-
-    def verdict(self) -> Verdict:
-        """Hold what the farm tells against the journal."""
-        ids = list(self.submitted)
-        told = {
-            job["id"]: Told(job["status"], self.call_surely("getJobOutput", job["id"]))
-            for job in self.call_surely("getJobs", ids, ["status"])
-        }
-        every = self.call_surely("getJobIdsByStatus", self.call_surely("getAllJobStatusNames"))
-        names = Counter(job["name"] for job in self.call_surely("getJobs", every, ["name"]))
-        known = [
-            Submitted(each.job_id, each.token, each.prints, each.code, each.job_id not in self.disturbed)
-            for each in self.submitted.values()
-        ]
-        found = judge(known, told, names, self.journal.read_text())
-        runs = {line.split()[2] for line in self.journal.read_text().splitlines() if line.startswith("start ")}
-        found.violations += [f"I4: process {pid} of a job is alive" for pid in _carriers(runs)]
-        return found
-
-    def close(self) -> None:
-        """End everything that was started."""
-        for client in self.clients.values():
-            if client.process is not None:
-                with suppress(ProcessLookupError):
-                    client.process.send_signal(signal.SIGCONT)
-            client.end(signal.SIGTERM)
-        self.server.end(signal.SIGTERM)
+    def _program(self, name: str, words: list[str], ready: str, environment: dict[str, str]) -> Program:
+        shift = {}
+        if self._shim is not None:
+            clock = self.folder / f"{name}.clock"
+            step_clock(clock, 0)
+            shift = {"LD_PRELOAD": str(self._shim), "CLOCKSHIFT": str(clock)}
+        words = [str(BIN / words[0]), *words[1:], "--data", str(self.folder / name)]
+        program = Program(name, words, ready, self.folder / f"{name}.out", {**environment, **shift})
+        self._ending.callback(program.end, signal.SIGTERM)
+        return program
 
 
-def _carriers(runs: set[str]) -> list[int]:
-    """Processes that are alive of these runs, by the token that every command carries in its environment."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.environ().get("HQ_RUN_TOKEN") in runs:
-                found.append(process.pid)
+def build_shim(folder: Path) -> Path | None:
+    """The library that shifts a program's wall clock; None where it cannot be built."""
+    library = folder / "clockshift.so"
+    if not SHIM.exists() or not shutil.which("gcc"):
+        return None
+    words = ["gcc", "-shared", "-fPIC", "-O2", "-o", str(library), str(SHIM), "-ldl"]
+    return library if subprocess.run(words, capture_output=True, check=False).returncode == 0 else None
+
+
+def soak(folder: Path, seed: int, seconds: float, clients: int, say: Callable[[str], None]) -> Verdict:
+    """Soak a farm in the folder and judge it. `say` is told, line by line, what was done. Raises `SoakFailed`."""
+    stop = threading.Event()
+    with SoakFarm(folder, clients) as farm:
+        # Two streams, so that neither's choices depend on how fast the other is.
+        work = Work(farm.url, folder / "journal", random.Random(f"{seed} work"))
+        faults = Faults(farm.things, random.Random(f"{seed} faults"))
+        pinger = Pinger(farm.url, folder / "pings")
+        try:
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                working = pool.submit(work.run, stop)
+                try:
+                    faults.run(seconds, working)
+                finally:
+                    stop.set()
+                working.result()
+            work.finish()
+        finally:
+            pinger.close()
+        found = work.verdict()
+        judge_pings(found, *pinger.read())
+        judge_usage(found, farm.usage, farm.used_now())
+        stories = [work.story(job_id) for job_id in work.ids() if any(f"job {job_id} " in v for v in found.violations)]
+        farm.end_server()
+        judge_database(found, *farm.examine_database())
+    found.violations += faults.surprises
+    say("faults: " + _counts(faults.counts))
+    for kind, why in faults.left_out().items():
+        say(f"left out: {kind}, which {why}")
+    say(f"orders: {_counts(work.orders)}; {work.refused} submissions refused for want of disk, and made again")
+    say("ended: " + _counts(found.by_status))
+    for line in [*found.lines(), *(f"BROKEN {each}" for each in found.violations[:_SHOWN]), *stories[:5]]:
+        say(line)
     return found
 
 
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+
+
 def main() -> int:
-    """Soak for so long; exit status 1 where a promise was broken."""
+    """Soak for so long; exit status 1 where a promise was broken, or the soak could not be carried out."""
     parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=5.0, metavar="N", help="how long (default 5)")
+    parser.add_argument("--clients", type=int, default=CLIENTS, metavar="N", help=f"how many (default {CLIENTS})")
     parser.add_argument("--seed", type=int, metavar="N", help="repeat the random choices of an earlier soak")
     options = parser.parse_args()
+    if options.clients < 1 or options.minutes <= 0:
+        parser.error("--minutes and --clients must be more than 0")
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**9)
-    print(f"soak of {options.minutes:g} minutes, seed {seed}", flush=True)
-    chance = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="hqsoak-") as folder:
-        soak = Soak(Path(folder), chance)
-        try:
-            soak.start()
-            ends_at = time.monotonic() + 60 * options.minutes
-            while time.monotonic() < ends_at:
-                for _ in range(chance.randrange(1, 12)):
-                    soak.submit()
-                if chance.random() < 0.5:
-                    soak.disturb()
-                if chance.random() < 0.5:
-                    soak.break_something()
-                else:
-                    time.sleep(chance.uniform(0, 0.5))
-            soak.heal()
-            found = soak.verdict()
-        finally:
-            soak.close()
-    print("faults: " + ", ".join(f"{name} {count}" for name, count in sorted(soak.faults.items())))
-    print("ended: " + ", ".join(f"{name} {count}" for name, count in sorted(found.by_status.items())))
-    print(found.ledger(), flush=True)
-    for violation in found.violations[:50]:
-        print(f"BROKEN {violation}")
-    return 1 if found.violations else 0
+    print(f"soak of {options.minutes:g} minutes, {options.clients} clients, seed {seed}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="hqsoak-"))
+    try:
+        found = soak(folder, seed, 60 * options.minutes, options.clients, lambda line: print(line, flush=True))
+    except SoakFailed as problem:
+        print(f"soak: {problem}; what the programs said is in {folder}", file=sys.stderr)
+        return 1
+    print(found.ledger())
+    if found.violations:
+        print(f"soak: promises were broken, seed {seed}; what the programs said is in {folder}", file=sys.stderr)
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 if __name__ == "__main__":

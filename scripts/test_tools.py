@@ -3,9 +3,9 @@
     .venv/bin/python scripts/test_tools.py             installs what is missing, lists what had to be left out
     .venv/bin/python scripts/test_tools.py --missing   prints the names of what is missing, and installs nothing
 
-scripts/test calls it first: libraries that call the server, and what makes a disk fail. Packages of Debian are
-installed as root and for the whole machine, those of npm into the environment that runs this. A tool that is left out
-costs only the tests that need it, which are skipped; with CI=true they fail, and so does this.
+scripts/test calls it first: libraries that call the server, and what makes a disk fail or sets a clock. Packages of
+Debian are installed as root and for the whole machine, those of npm into the environment that runs this. A tool that is
+left out costs only the tests that need it, which are skipped; with CI=true they fail, and so does this.
 """
 
 from __future__ import annotations
@@ -52,6 +52,12 @@ class Tool:
 
 TOOLS = (
     Tool("strace", "strace, which lets a disk fail", ("strace",), ("strace", "-V")),
+    Tool(
+        "gcc",
+        "a C compiler, for the clock that tests set",
+        ("gcc", "libc6-dev"),
+        ("gcc", "-fsyntax-only", "-xc", "-include", "dlfcn.h", "/dev/null"),
+    ),
     Tool("rpc-xml", "Perl's RPC::XML", ("librpc-xml-perl",), ("perl", "-MRPC::XML::Client", "-e1")),
     Tool("frontier", "Perl's Frontier::Client", ("libfrontier-rpc-perl",), ("perl", "-MFrontier::Client", "-e1")),
     Tool("ruby", "Ruby's xmlrpc", ("ruby", "ruby-xmlrpc"), ("ruby", "-rxmlrpc/client", "-e1")),

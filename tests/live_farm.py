@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from xmlrpc.client import ServerProxy
 
+import psutil
 import pytest
+from left_runs import end_left_runs
 
 BIN = Path(sys.executable).parent
 PATIENCE_SECONDS = 30.0
@@ -76,6 +78,29 @@ class Program:
         return status
 
 
+def power_off(client: Program) -> None:
+    """Kill a client's daemon with all its runners and commands, as when its machine loses power."""
+    daemon = psutil.Process(client.process.pid)
+    daemon.suspend()  # so that it neither starts nor notices anything
+    for process in [daemon, *daemon.children(recursive=True)]:
+        process.kill()
+    client.end()
+
+
+def booted_anew() -> tuple[str, ...]:
+    """The program `hqclient` on a machine of another boot, where no process of an earlier one is left."""
+    code = (
+        "import sys, uuid\n"
+        "from hqclient.daemon import host_os\n"
+        "host_os.boot_id = lambda boot=str(uuid.uuid4()): boot\n"  # before anybody takes it from there
+        "from hqclient.daemon.runs import killing\n"
+        "killing.clean_up = lambda folder: (0, [])\n"
+        "from hqclient.daemon.cli import main\n"
+        "sys.exit(main())\n"
+    )
+    return sys.executable, "-c", code
+
+
 class LiveFarm:
     """A server and its clients. Everything that is started here is ended by `close`."""
 
@@ -84,6 +109,8 @@ class LiveFarm:
         self.port = 0
         self.server: Program | None = None
         self.clients: dict[str, Program] = {}
+        """The client that was started last of each name, or rather of each folder."""
+        self._started: list[Program] = []
         self.url = ""
         try:
             self.start_server()
@@ -98,10 +125,26 @@ class LiveFarm:
         self.url = self.server.said("listening on ").rpartition(" ")[2]
         self.port = int(self.url.rpartition(":")[2])
 
-    def start_client(self, name: str, *, cpus: int = 2, wait: bool = True) -> Program:
-        """Start a client by this name; `wait` until it is registered."""
-        words = [str(BIN / "hqclient"), "--server", self.url, "--name", name, "--cpus", str(cpus), "--port", "0"]
-        client = self.clients[name] = Program([*words, "--data", str(self.folder / name)])
+    def start_client(
+        self,
+        name: str,
+        *,
+        cpus: int = 2,
+        wait: bool = True,
+        env: dict[str, str] | None = None,
+        folder: str = "",
+        program: Sequence[str] = (str(BIN / "hqclient"),),
+        server: str = "",
+    ) -> Program:
+        """Start a client by this name; `wait` until it is registered.
+
+        `folder` is that of its data, called as the client unless told otherwise; `program` are the words that start it;
+        `server` is the URL by which it reaches the server, where that is another than everybody's.
+        """
+        words = [*program, "--server", server or self.url, "--name", name, "--cpus", str(cpus), "--port", "0"]
+        client = Program([*words, "--data", str(self.folder / (folder or name))], env)
+        self.clients[folder or name] = client
+        self._started.append(client)
         if wait:
             client.said("registered as client")
         return client
@@ -134,10 +177,11 @@ class LiveFarm:
 
     def close(self) -> None:
         """End all processes."""
-        for client in self.clients.values():
+        for client in [*self._started, *self.clients.values()]:
             client.end()
         if self.server is not None:
             self.server.end()
+        end_left_runs(self.folder)
         (self.folder / "server" / "ballast").unlink(missing_ok=True)  # many farms of one run of tests would fill a disk
 
 

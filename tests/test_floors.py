@@ -26,6 +26,7 @@ FLOORS = {
     "hqserver.smtp": ("hqserver.domain", "hqserver.services"),
     "hqserver.ticks": ("hqserver.domain", "hqserver.services"),
     "hqserver.waker": ("hqserver.domain", "hqserver.services"),
+    "hqserver.webhooks": ("hqserver.domain", "hqserver.services"),
     "webui": ("hqserver.domain", "hqserver.services", "hqserver.rpc", "hqserver.web"),
     "hqclient": ("hqserver.domain",),
 }

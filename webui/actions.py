@@ -100,6 +100,7 @@ def resources_actions() -> list[Action]:
     return [
         Action("Say how much there is", "hq resource set NAME TOTAL"),
         Action("Count it once per machine", "hq resource set NAME TOTAL --per-machine"),
+        Action("Limit how much starts in a minute", "hq resource set NAME TOTAL --per-minute"),
         Action("Count it no more", "hq resource set NAME unlimited"),
         Action("Delete", "hq resource delete NAME"),
     ]

@@ -31,6 +31,8 @@ from .pieces import (
     Tab,
     When,
 )
+from .why import Why
+from .work import WorkPanel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +51,15 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class JobsPage(Page):
-    """Lists of root jobs. `welcome`: the farm has never had one; `server` is the address to call it by."""
+    """Lists of jobs. `text` is what was looked for in names and descriptions; `welcome`: the farm has never had a job;
+    `server` is the address to call it by."""
 
     template: ClassVar[str] = "jobs.html"
     counters: Sequence[Counter]
     tabs: Sequence[Tab]
     tables: Sequence[JobTable]
     newest: str
+    text: str
     welcome: bool
     server: str
     no_clients: bool
@@ -66,13 +70,15 @@ class JobsPage(Page):
 class JobPage(Page):
     """One job. `trail` leads to it from the list of jobs; `reason` says why it ended without success.
 
-    `requirements` are what it asks of its clients; `blocked` those that get no more of it.
+    `requirements` are what it asks of its clients; `blocked` those that get no more of it; `why` what it waits for;
+    `work` are the pieces of its agenda.
     """
 
     template: ClassVar[str] = "job.html"
     trail: Sequence[Link]
     job: JobRow
     reason: str
+    why: Why | None
     facts: Sequence[Fact]
     requirements: Sequence[Fact]
     times: Sequence[Fact]
@@ -83,6 +89,7 @@ class JobPage(Page):
     children_first: str
     cells: Sequence[Cell]
     cells_more: str
+    work: WorkPanel | None
     runs: Sequence[RunRow]
     blocked: Sequence[Blocked]
     log: Sequence[LogLine]

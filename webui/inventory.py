@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from hqserver.domain.resources import UNCOUNTED
+from hqserver.domain.resources import UNCOUNTED, Counting
 from hqserver.services import overview_inventory
 from hqserver.services.farm import Farm
 from hqserver.services.overview_inventory import PlacedNote, ResourceSummary
@@ -75,19 +75,20 @@ def _resource_row(found: ResourceSummary) -> pieces.ResourceRow:
     used, total = found.in_use, found.total
     counted = total != UNCOUNTED
     full = "busy" if used >= total else ""
+    rate = found.counting is Counting.RATE
     more = len(found.holders) - _HOLDERS_SHOWN
     return pieces.ResourceRow(
         name=found.name,
         in_use=wording.grouped(used),
         used=pieces.Bar(min(used, total), total, f"{used} of {total}", full) if counted and total else None,
         total=wording.grouped(total) if counted else "not counted",
-        counted="per machine" if found.per_machine else "per job",
+        counted="starts per minute" if rate else found.counting.words,
         built_in=found.built_in,
         holders=[
             pieces.Holder(
                 job=job_link(holder.job_id, holder.job_name),
                 client=client_link(holder.client_id, holder.client, holder.listed),
-                amount=f"{holder.amount} ×" if holder.amount != 1 and not found.per_machine else "",
+                amount=f"{holder.amount} ×" if holder.amount != 1 and found.counting is not Counting.MACHINE else "",
             )
             for holder in found.holders[:_HOLDERS_SHOWN]
         ],

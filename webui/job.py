@@ -14,13 +14,15 @@ from .job_facts import commands, facts, pairs, requirements, times
 from .jobs import job_row
 from .looks import Look, job_look
 from .parts import client_link, job_link, log_lines, note_texts, run_outcome, run_rows, when
+from .why import why
+from .work import WorkShown, work_panel
 
 TAIL_BYTES = 64 * 1024
 """How much of a job's output its page shows."""
 
 
-def job_page(farm: Farm, job_id: int, children_after: int) -> contexts.JobPage:
-    """One job. Raises `NotFound`."""
+def job_page(farm: Farm, job_id: int, children_after: int, shown: WorkShown) -> contexts.JobPage:
+    """One job; of its pieces of work those that are asked for. Raises `NotFound`."""
     found = overview.job_overview(farm, job_id, children_after)
     job, now = found.job, farm.clock.now()
     row = job_row(job, now)
@@ -32,6 +34,7 @@ def job_page(farm: Farm, job_id: int, children_after: int) -> contexts.JobPage:
         trail=_trail(found),
         job=row,
         reason=_reason(found),
+        why=why(farm, job_id, job["status"]),
         facts=facts(found),
         requirements=requirements(job),
         times=times(job, now),
@@ -42,6 +45,7 @@ def job_page(farm: Farm, job_id: int, children_after: int) -> contexts.JobPage:
         children_first=f"/jobs/view/{job_id}#children" if children_after else "",
         cells=[_cell(cell, now) for cell in found.cells],
         cells_more=f"and {wording.grouped(cells_left)} more" if cells_left > 0 else "",
+        work=work_panel(farm, job, shown, now),
         runs=run_rows(found.runs, now),
         blocked=[
             pieces.Blocked(

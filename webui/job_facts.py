@@ -16,6 +16,7 @@ _COMMAND_SHOWN = 20_000
 _VALUE_SHOWN = 1_000
 _PAIRS_SHOWN = 300
 _CONDITIONS_SHOWN = 50
+_CALLBACKS_SHOWN = 20
 
 _OUTCOMES = {"empty": "nothing to run", "byHand": "marked done by hand", "imported": "imported"}
 _HEADINGS: dict[str, str] = {
@@ -54,10 +55,24 @@ def facts(found: JobOverview) -> list[pieces.Fact]:
             pieces.Fact("Not confirmed by", ", ".join(job["unconfirmed"]), title="clients that may still run it"),
             pieces.Fact("Outcome", _OUTCOMES.get(job["outcome"], "")),
             pieces.Fact("Mail", wording.shortened(mail, _VALUE_SHOWN)),
+            pieces.Fact("Callbacks", _callbacks(found), title="hq callback list tells more"),
             pieces.Fact("Shell", job["shell"]),
             pieces.Fact("Uuid", job["uuid"]),
         ]
     )
+
+
+def _callbacks(found: JobOverview) -> str:
+    """One a line: what it does, on what. The path of a webhook's address is left out, for it may be a secret."""
+    lines = []
+    for each in found.callbacks:
+        values = each.action.values
+        whom = ", ".join(values["to"]) if "to" in values else each.action.target or str(values.get("command", ""))
+        what = wording.shortened(f"{each.action.kind} {whom}", _VALUE_SHOWN)
+        failed = f" ({each.failed} failed)" if each.failed else ""
+        lines.append(f"{each.id}: {what} on {', '.join(each.triggers)}{failed}")
+    shown = lines[:_CALLBACKS_SHOWN]
+    return "\n".join([*shown, *([f"and {len(lines) - len(shown)} more"] if len(lines) > len(shown) else [])])
 
 
 def requirements(job: Mapping[str, Any]) -> list[pieces.Fact]:

@@ -1,50 +1,42 @@
-"""The page of jobs: from what `services.overview` says to what the template shows."""
+"""The page of jobs: from what `services.overview_jobs` says to what the template shows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
-from hqserver.services import overview
+from hqserver.domain.job_filter import NEWEST_FIRST
+from hqserver.services import overview_jobs
 from hqserver.services.farm import Farm
-from hqserver.services.overview import Count, Counters, JobsOverview, Roots
+from hqserver.services.overview_jobs import Count, Counters, JobList, Roots
 
 from . import contexts, pieces, wording
 from .actions import jobs_actions
+from .job_lists import JobsList, list_of, lists_asked_for
 from .looks import Look, job_look
 from .parts import thread_url, when
 
 _BLOCKED_NAMED = 5
 
-_HEADINGS: dict[Roots, tuple[str, str]] = {
-    Roots.UNFINISHED: ("Unfinished jobs", "Nothing is waiting and nothing runs."),
-    Roots.RUNNING: ("Running jobs", "Nothing runs at the moment."),
-    Roots.WAITING: ("Waiting jobs", "Nothing is waiting."),
-    Roots.FINISHED: ("Finished jobs", "Nothing has finished yet."),
-    Roots.FAILED: ("Failed jobs", "Nothing has failed."),
-    Roots.ALL: ("All jobs", "There are no jobs."),
-}
-"""Of each list its heading, and what is said where it is empty."""
 
-
-def jobs_page(farm: Farm, which: Roots | None, before: int | None, server: str) -> contexts.JobsPage:
-    """A list of root jobs; for None HQueue's two tables, the unfinished and the latest finished ones."""
-    if which is None:
-        wanted = [(Roots.UNFINISHED, overview.JOBS_A_PAGE), (Roots.FINISHED, overview.RECENT_JOBS)]
-    else:
-        wanted = [(which, overview.JOBS_A_PAGE)]
-    found = overview.jobs_overview(farm, wanted, before)
+def jobs_page(farm: Farm, query: Mapping[str, str], server: str) -> contexts.JobsPage:
+    """The lists that the query asks for. Raises `BadParameters` and `TooLarge` for what it cannot mean."""
+    lists = lists_asked_for(query)
+    found = overview_jobs.jobs_overview(farm, [each.wanted for each in lists])
     now = farm.clock.now()
+    single = lists[0] if len(lists) == 1 else None
     return contexts.JobsPage(
-        title="Jobs" if which is None else _HEADINGS[which][0],
+        title=single.heading if single else "Jobs",
         section="jobs",
         at=when(now, now),
         counters=_counters(found.counters),
-        tabs=_tabs(found, which),
-        tables=_tables(found, which, now),
-        newest=_list_url(which) if before is not None else "",
+        tabs=_tabs(found.counts, single),
+        tables=[
+            _table(each, part, now) for each, part in zip(lists, found.lists, strict=True) if each.empty or part.jobs
+        ],
+        newest=single.url() if single and single.after is not None else "",
+        text=query.get("text", ""),
         welcome=found.counts[Roots.ALL].number == 0,
         server=server,
         no_clients=found.counters.clients == 0,
@@ -61,17 +53,16 @@ def _counters(counters: Counters) -> list[pieces.Counter]:
     ]
 
 
-def _list_url(which: Roots | None, before: int | None = None) -> str:
-    query = {"status": str(which)} if which else {}
-    if before is not None:
-        query["before"] = str(before)
-    return f"/?{urlencode(query)}" if query else "/"
-
-
-def _tabs(found: JobsOverview, which: Roots | None) -> list[pieces.Tab]:
+def _tabs(counts: Mapping[Roots, Count], shown: JobsList | None) -> list[pieces.Tab]:
     return [
-        pieces.Tab("Overview", "/", "", which is None),
-        *(pieces.Tab(each.capitalize(), _list_url(each), _count(found.counts[each]), each is which) for each in Roots),
+        pieces.Tab("Overview", "/", "", shown is None),
+        *(
+            pieces.Tab(
+                *(each.capitalize(), list_of(each).url(), _count(counts[each])),
+                current=shown is not None and shown.which is each,
+            )
+            for each in Roots
+        ),
     ]
 
 
@@ -79,18 +70,11 @@ def _count(count: Count) -> str:
     return wording.grouped(count.number) + ("+" if count.more else "")
 
 
-def _tables(found: JobsOverview, which: Roots | None, now: float) -> list[pieces.JobTable]:
-    tables = []
-    for each in found.lists:
-        heading, empty = _HEADINGS[each.which]
-        if which is None and each.which is Roots.FINISHED:
-            heading = "Recently finished"
-            if not each.jobs:
-                continue
-        older = _list_url(each.which, each.older) if each.older is not None else ""
-        rows = [job_row(job, now) for job in each.jobs]
-        tables.append(pieces.JobTable(heading, rows, older, "Older jobs", empty))
-    return tables
+def _table(shown: JobsList, found: JobList, now: float) -> pieces.JobTable:
+    rows = [job_row(job, now) for job in found.jobs]
+    following = "" if found.next is None else shown.url(found.next)
+    words = "Older jobs" if shown.sort == NEWEST_FIRST else "More jobs"
+    return pieces.JobTable(shown.heading, rows, following, words, shown.empty)
 
 
 def job_row(job: Mapping[str, Any], now: float) -> pieces.JobRow:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from hqserver.domain.status import JobStatus, RunStatus
+from hqserver.domain.status import JobStatus, RunStatus, WorkStatus
 from hqserver.services.overview_clients import Availability
 
 
@@ -34,6 +34,11 @@ JOB_LOOKS: dict[JobStatus, Look] = {
     JobStatus.FAILED: Look.FAILED,
     JobStatus.CANCELLED: Look.CANCELLED,
     JobStatus.ABANDONED: Look.ABANDONED,
+}
+
+WORK_LOOKS: dict[WorkStatus, Look] = {
+    **{WorkStatus(status): look for status, look in JOB_LOOKS.items()},
+    WorkStatus.BLOCKED: Look.PAUSED,
 }
 
 RUN_LOOKS: dict[RunStatus, Look] = {

@@ -14,22 +14,27 @@ from hqserver.web import WebResponse
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def metrics(farm: Farm) -> WebResponse:
-    """Jobs by status, clients by availability, live runs by status. The names of labels are the farm's own words."""
+def metrics(farm: Farm, tick_ages: Mapping[str, float]) -> WebResponse:
+    """Jobs by status, clients by availability, live runs by status, and whether the server's own clockwork goes.
+
+    The names of labels are the farm's own words. `tick_ages`: seconds since each tick last ran.
+    """
     counts = overview_clients.farm_counts(farm)
     clients = {str(availability): count for availability, count in counts.clients.items()}
+    ages = {name: round(seconds, 3) for name, seconds in tick_ages.items()}
     text = "".join(
         (
             _gauge("hqserver_info", "The server's version.", "version", {VERSION: 1}),
             _gauge("hqserver_jobs", "Jobs by their status.", "status", counts.jobs),
             _gauge("hqserver_clients", "Clients by their availability.", "availability", clients),
             _gauge("hqserver_live_runs", "Runs that have not ended, by their status.", "status", counts.runs),
+            _gauge("hqserver_tick_age_seconds", "Seconds since each tick of the server last ran.", "tick", ages),
         )
     )
     return WebResponse(text.encode(), 200, _TEXT, {"Cache-Control": "no-store"})
 
 
-def _gauge(name: str, sentence: str, label: str, values: Mapping[str, int]) -> str:
+def _gauge(name: str, sentence: str, label: str, values: Mapping[str, float]) -> str:
     lines = [f"# HELP {name} {sentence}", f"# TYPE {name} gauge"]
     lines += [f'{name}{{{label}="{value}"}} {number}' for value, number in values.items()]
     return "\n".join(lines) + "\n"

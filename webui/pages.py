@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from urllib.parse import quote, urlencode
 
-from hqserver.domain.errors import FarmError, NotFound
+from hqserver.domain.errors import BadParameters, FarmError, NotFound
 from hqserver.rpc.method import Registry
 from hqserver.services import output
 from hqserver.services.farm import Farm
-from hqserver.services.overview import Roots
 from hqserver.web import WebRequest, WebResponse
 
 from . import contexts
@@ -26,6 +25,7 @@ from .jobs import jobs_page
 from .metrics import health, metrics
 from .parts import when
 from .snapshots import Snapshots
+from .work import asked_for
 
 _HOST = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -37,10 +37,17 @@ _ALSO = {"/jobs": "/", "/resources": "/resources/view"}
 class Site:
     """Answers GET and HEAD; safe to be called from many threads."""
 
-    def __init__(self, farm: Farm, registry: Registry | None = None) -> None:
-        """`registry` is what `/api` shows; None for a server without methods."""
+    def __init__(
+        self,
+        farm: Farm,
+        registry: Registry | None = None,
+        tick_ages: Callable[[], Mapping[str, float]] = dict,
+    ) -> None:
+        """`registry` is what `/api` shows; None for a server without methods. `tick_ages` gives, by name, the seconds
+        since each tick last ran."""
         self._farm = farm
         self._registry = registry or Registry([])
+        self._tick_ages = tick_ages
         self._snapshots = Snapshots(farm.clock.monotonic)
         self._routes: list[tuple[re.Pattern[str], Callable[[WebRequest, str], WebResponse]]] = [
             (re.compile(pattern), answer)
@@ -92,9 +99,9 @@ class Site:
         return WebResponse(b"", 308, headers={"Location": quote(path) + query, **_PAGE})
 
     def _error(self, problem: FarmError) -> WebResponse:
-        status = problem.code if 400 <= problem.code < 600 else 500
+        status = 400 if isinstance(problem, BadParameters) else problem.code if 400 <= problem.code < 600 else 500
         now = self._farm.clock.now()
-        title = "Not found" if status == 404 else "Not available"
+        title = {400: "Not understood", 404: "Not found"}.get(status, "Not available")
         page = contexts.ErrorPage(title=title, at=when(now, now), status=status, sentence=_sentence(problem))
         return WebResponse(render(page), status, headers=_PAGE)
 
@@ -102,16 +109,14 @@ class Site:
         return self._snapshots.get(key, lambda: WebResponse(render(make()), headers=_PAGE))
 
     def _jobs(self, request: WebRequest, _: str) -> WebResponse:
-        name = request.query.get("status", "")
-        which = Roots(name) if name in Roots.__members__.values() else None
-        before = _number(request, "before")
         server = _server(request)
-        key = ("jobs", which, before, server)
-        return self._shared(key, lambda: jobs_page(self._farm, which, before, server))
+        key = ("jobs", *sorted(request.query.items()), server)
+        return self._shared(key, lambda: jobs_page(self._farm, request.query, server))
 
     def _job(self, request: WebRequest, number: str) -> WebResponse:
         job_id, after = int(number), _number(request, "children_after") or 0
-        return self._shared(("job", job_id, after), lambda: job_page(self._farm, job_id, after))
+        shown = asked_for(request.query)
+        return self._shared(("job", job_id, after, shown), lambda: job_page(self._farm, job_id, after, shown))
 
     def _output(self, request: WebRequest, number: str) -> WebResponse:
         """All of a job's output as it is stored; as a file to keep, or with `?inline=1` to look at."""
@@ -167,7 +172,7 @@ class Site:
         return self._shared(("api", server), lambda: api_page(self._registry, self._farm.clock.now(), server))
 
     def _metrics(self, request: WebRequest, _: str) -> WebResponse:
-        return self._snapshots.get("metrics", lambda: metrics(self._farm))
+        return self._snapshots.get("metrics", lambda: metrics(self._farm, self._tick_ages()))
 
     def _health(self, request: WebRequest, _: str) -> WebResponse:
         return health(self._farm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import client_arguments, farm_arguments, job_arguments, submit_arguments
+from . import callbacks, change, client_arguments, farm_arguments, job_arguments, keeping, submit_arguments, work
 from .exits import MEANINGS
 from .parsing import Parser, Section, add_general_options
 
@@ -27,6 +27,10 @@ def build_parser() -> Parser:
     jobs, clients, farm = (Section(heading, commands) for heading in ("Jobs", "Clients", "Farm"))
     submit_arguments.add_command(jobs)
     job_arguments.add_commands(jobs)
+    change.add_commands(jobs)
+    work.add_commands(jobs)
+    keeping.add_commands(jobs)
+    callbacks.add_commands(jobs)
     client_arguments.add_commands(clients)
     farm_arguments.add_commands(farm)
     more = "hq COMMAND --help tells more of each."

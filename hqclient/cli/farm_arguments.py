@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from . import folders, notes, resources, server
+from hqserver.domain.resources import Counting
+
+from . import events, folders, notes, resources, server
 from .parsing import Section, job_id
 
 _NOTE_USAGE = """\
@@ -17,6 +19,7 @@ hq note JOB TEXT...
 
 def add_commands(section: Section) -> None:
     """Resources and folders, notes, and the server itself."""
+    events.add_events(section)
     section.add("resources", resources.list_resources, "list licences and other counted resources")
     _add_resource_actions(section.add_actions("resource", "create, change or delete a resource"))
     section.add("folders", folders.list_folders, "list the network folders and their paths")
@@ -38,12 +41,12 @@ def _add_resource_actions(actions: Section) -> None:
     parser.add_argument("resource", metavar="NAME")
     parser.add_argument("total", metavar="TOTAL", type=resources.total, help="how much there is, or 'unlimited'")
     counting = parser.add_mutually_exclusive_group()
-    counting.add_argument(
-        "--per-machine", action="store_true", help="a machine takes one, however many of its jobs need it"
-    )
-    counting.add_argument(
-        "--per-job", action="store_true", help="each job takes what it asks for (default for a new resource)"
-    )
+    for option, counted, meaning in (
+        ("--per-machine", Counting.MACHINE, "a machine takes one, however many of its jobs need it"),
+        ("--per-job", Counting.JOB, "each job takes what it asks for (default for a new resource)"),
+        ("--per-minute", Counting.RATE, "TOTAL is a rate: so much may be started in a minute"),
+    ):
+        counting.add_argument(option, dest="counted", action="store_const", const=str(counted), help=meaning)
     delete = actions.add("delete", resources.delete, "delete resources")
     delete.add_argument("resource", metavar="NAME", nargs="+")
 

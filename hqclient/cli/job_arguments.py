@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from . import control, jobs, permit, show
+from . import control, events, jobs, listing, permit, show, why
 from .parsing import Section, count, job_id, positive, seconds
 
 
 def add_commands(section: Section) -> None:
     """Looking at jobs, then telling them what to do."""
-    _add_list(section.add("list", jobs.list_jobs, "list jobs, newest first: unfinished ones without parents"))
+    listing.add_command(section)
     _one_job(section.add("show", show.show_job, "show everything about a job"))
+    _one_job(section.add("why", why.why, "say why a job does not run, and what would change it"))
     _add_output(section.add("output", jobs.show_output, "print what a job's command has written"))
+    events.add_runs(section)
     wait = section.add("wait", jobs.wait_for_jobs, "wait until jobs have ended; exit code 1 if one did not succeed")
     _several_jobs(wait)
     wait.add_argument("--timeout", metavar="SECONDS", type=seconds, help="give up after so long (exit code 124)")
@@ -46,19 +48,6 @@ def _several_jobs(parser: argparse.ArgumentParser, how_many: str = "+") -> None:
 
 def _all_failed(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--failed", action="store_true", help="every job that failed, was cancelled or abandoned")
-
-
-def _add_list(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--status", metavar="STATUS", action="append", help="only these (may be repeated)")
-    parser.add_argument("--all", action="store_true", help="finished jobs too")
-    parser.add_argument("--children", action="store_true", help="jobs with parents too")
-    parser.add_argument(
-        "--limit",
-        metavar="N",
-        type=count,
-        default=jobs.DEFAULT_LIMIT,
-        help=f"at most so many (default {jobs.DEFAULT_LIMIT}; 0 = all)",
-    )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

@@ -1,82 +1,22 @@
-"""`hq list`, `wait` and `output`: what is asked about jobs."""
+"""`hq wait` and `output`: what is asked about jobs."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from hqclient.farm import Farm
 from hqclient.follow import watch
-from hqserver.domain.errors import near_match
-from hqserver.domain.status import FINISHED_JOB, JOB_NAME_LISTS, JobStatus
+from hqclient.news import QUIET_SECONDS
+from hqserver.domain.status import FINISHED_JOB, JobStatus
 
 from .exits import BadUsage, Exit
 from .screen import Screen, harmless
-from .tables import Cell, Column, table_lines
-from .words import between, count, tasks
+from .words import between, count
 
-LIST_ATTRIBS = (
-    *("id", "name", "status", "uiStatus", "overallProgress", "tasks", "submittedBy", "priority"),
-    *("queueTime", "startTime", "endTime", "parents"),
-)
-DEFAULT_LIMIT = 100
-
-_COLUMNS = (
-    Column("ID", right=True),
-    Column("NAME", flexible=True),
-    Column("STATUS"),
-    Column("PROGRESS", rank=3),
-    Column("TASKS", rank=2),
-    Column("BY", rank=1),
-    Column("AGE", right=True, rank=5),
-    Column("TIME", right=True, rank=4),
-)
-
-
-def list_jobs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
-    """`hq list`."""
-    statuses = _list_statuses(args)
-    ids = farm.job_ids(statuses, roots_only=not args.children)
-    shown = ids[: args.limit] if args.limit else ids
-    jobs = farm.read_jobs(shown, LIST_ATTRIBS) if shown else []
-    if screen.as_json:
-        screen.json(jobs)
-        return Exit.OK
-    if not jobs:
-        screen.note("no such jobs" if args.status or args.all else "no unfinished jobs (--all shows every job)")
-        return Exit.OK
-    now = farm.call("getServerTime")
-    for line in table_lines(screen, _COLUMNS, [_row(screen, job, now) for job in jobs]):
-        screen.line(line)
-    if len(ids) > len(shown):
-        screen.note(f"{len(ids) - len(shown)} more; --limit 0 shows all")
-    return Exit.OK
-
-
-def _list_statuses(args: argparse.Namespace) -> tuple[str, ...] | None:
-    if args.status:
-        known = JOB_NAME_LISTS["getAllJobStatusNames"]
-        names = [name for each in args.status for name in each.split(",") if name]
-        for name in names:
-            if name not in known:
-                raise BadUsage(f"no status is called {name!r}{near_match(name, known)}")
-        return tuple(names)
-    return None if args.all else tuple(status for status in JobStatus if status not in FINISHED_JOB)
-
-
-def _row(screen: Screen, job: dict[str, Any], now: datetime) -> list[Cell]:
-    return [
-        Cell(job["id"]),
-        Cell(job.get("name", "")),
-        Cell(job.get("uiStatus") or job["status"], job["status"]),
-        Cell(screen.bar(job.get("overallProgress") or 0.0), job["status"]),
-        Cell(tasks(job.get("tasks"))),
-        Cell(job.get("submittedBy") or ""),
-        Cell(between(job.get("queueTime"), now), "faint"),
-        Cell(between(job.get("startTime"), job.get("endTime") or now)),
-    ]
+_SHOWN_SECONDS = 2.0
+"""How often somebody who looks on sees how far jobs are."""
 
 
 def wait_for_jobs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
@@ -100,8 +40,9 @@ def wait(
     jobs: list[dict[str, Any]] = []
     paused: set[int] = set()
     attribs = ("id", "name", "status", "uiStatus", "overallProgress", "startTime", "endTime")
+    quiet = _SHOWN_SECONDS if screen.err.isatty() else QUIET_SECONDS  # no event tells that a command got further
     try:
-        for jobs in watch(farm, job_ids, attribs, timeout_seconds=timeout_seconds):
+        for jobs in watch(farm, job_ids, attribs, timeout_seconds=timeout_seconds, quiet_seconds=quiet):
             now_paused = {job["id"] for job in jobs if job.get("uiStatus") == JobStatus.PAUSED}
             for job_id in sorted(now_paused - paused):
                 screen.passing("")

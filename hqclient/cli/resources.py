@@ -8,7 +8,7 @@ from typing import Any
 from hqclient.errors import NotFound
 from hqclient.farm import Farm
 from hqserver.domain.errors import near_match
-from hqserver.domain.resources import UNCOUNTED
+from hqserver.domain.resources import UNCOUNTED, Counting
 
 from .exits import Exit
 from .parsing import count
@@ -46,13 +46,13 @@ def list_resources(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit
 def set_resource(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     """`hq resource set`. How a resource is counted stays as it is, unless an option says otherwise."""
     known = _find(farm, args.resource)
-    per_machine = args.per_machine or (not args.per_job and bool(known and known["perMachine"]))
-    farm.call("setResource", args.resource, args.total, per_machine)
+    counted = args.counted or (known["counted"] if known else str(Counting.JOB))
+    farm.call("setResource", args.resource, args.total, counted == Counting.MACHINE, counted)
     found = _find(farm, args.resource)
     if screen.as_json:
         screen.json(found)
     elif found is not None:
-        used = f"{found['inUse']} in use"
+        used = f"{found['inUse']} {'in the last minute' if counted == Counting.RATE else 'in use'}"
         screen.line(f"{harmless(found['name'])}  {_total(found)}, {used}, counted {_counted(found)}")
     return Exit.OK
 
@@ -81,4 +81,4 @@ def _total(resource: dict[str, Any]) -> str:
 
 
 def _counted(resource: dict[str, Any]) -> str:
-    return "per machine" if resource["perMachine"] else "per job"
+    return "starts per minute" if resource["counted"] == Counting.RATE else Counting(resource["counted"]).words

@@ -109,6 +109,10 @@ class Screen:
     def ellipsis(self) -> str:
         return "…" if self.unicode else "..."
 
+    @property
+    def arrow(self) -> str:
+        return "→" if self.unicode else "->"
+
     def line(self, text: str = "") -> None:
         """A line of the answer. What strangers wrote in it must be harmless already."""
         self.out.write(text + "\n")
@@ -120,7 +124,7 @@ class Screen:
 
     def json(self, value: object) -> None:
         """The answer for a program: one JSON document, times in ISO 8601 with Z."""
-        self.line(json.dumps(value, indent=2, default=_json_value))
+        self.line(json.dumps(value, indent=2, default=json_value))
 
     def note(self, text: object) -> None:
         """A line for the person only, beside the answer."""
@@ -154,7 +158,8 @@ def _can_write(stream: TextIO, text: str) -> bool:
     return True
 
 
-def _json_value(value: object) -> object:
+def json_value(value: object) -> object:
+    """What JSON has no word for: a time in ISO 8601 with Z, bytes in base64."""
     if isinstance(value, datetime):
         utc = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
         return utc.isoformat() + "Z"

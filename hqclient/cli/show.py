@@ -25,7 +25,8 @@ def show_job(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
         return Exit.OK
     now = farm.call("getServerTime")
     name = screen.paint(harmless(job.get("name", "")), "heading")
-    screen.line(f"Job {job['id']}  {name}  {screen.paint(job['status'], job['status'])}")
+    status = str(job.get("uiStatus") or job["status"])
+    screen.line(f"Job {job['id']}  {name}  {screen.paint(status, job['status'])}")
     print_facts(screen, _facts(screen, job, now))
     print_section(screen, "Children", tree_lines(farm, screen, job) if job.get("children") else [])
     print_section(screen, "History", _history_lines(screen, job.get("logs") or []))

@@ -20,6 +20,7 @@ from .exits import BadUsage, Exit
 from .jobs import outcome, status_lines, wait
 from .screen import Screen, shortened
 from .words import count
+from .work import agenda_from
 
 LONGEST_MADE_NAME = 60
 """Characters of a command that become the name of a job that was given none."""
@@ -100,6 +101,11 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "maxTime": args.max_time,
         "submittedBy": args.user,
         "environment": _environment(args.env) if args.env else None,
+        "agenda": agenda_from(args.agenda) if args.agenda else None,
+        "chunk": args.chunk,
+        "partitions": args.partitions,
+        "order": args.order,
+        "maxConcurrent": args.max_concurrent,
         **_requirements(args),
         "onSuccess": args.on_success,
         "onError": args.on_error,

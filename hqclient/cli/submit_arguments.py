@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from hqserver.domain.frames import Order
+
 from . import submit
 from .parsing import Section, count, job_id, positive
 
@@ -13,6 +15,8 @@ examples:
   hq submit render -f 1 "my scene.blend"    several words are quoted for a POSIX shell
   hq submit --spec job.json                 a specification, or a list of them, from a file
   echo '{"name": "Hi"}' | hq submit --spec -
+  hq submit --agenda 1-100 --chunk 5 'render -s {first} -e {last}'
+  hq submit --agenda 1-240 --order binary 'render -f $HQFRAME'
   hq submit --parent "$JOBID" make frame2   a child for the job that runs this
   hq submit --group GPU --condition 'memory >= 16GB' --tag single render -f 1
 
@@ -44,11 +48,28 @@ def add_command(section: Section) -> None:
         "--child", metavar="JOB", type=job_id, action="append", default=[], help="adopt this job as a child"
     )
     parser.add_argument("--user", metavar="NAME", help="who submits (default: you, or the parent's submitter)")
+    _add_agenda(parser.add_argument_group("many frames in one job"))
     _add_requirements(parser.add_argument_group("where it may run (what may be repeated says so)"))
     _add_consequences(parser.add_argument_group("what follows"))
     staying = parser.add_mutually_exclusive_group()
     staying.add_argument("--wait", action="store_true", help="wait until it has ended; exit code as hq wait")
     staying.add_argument("--follow", action="store_true", help="print its output as it comes, then as --wait")
+
+
+def _add_agenda(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--agenda", metavar="FRAMES", help="run it for each of these, such as 1-100x2,200; or a JSON list of pieces"
+    )
+    cut = group.add_mutually_exclusive_group()
+    cut.add_argument("--chunk", metavar="N", type=positive, help="so many frames in one piece (default: 1)")
+    cut.add_argument("--partitions", metavar="N", type=positive, help="so many pieces")
+    group.add_argument(
+        "--order",
+        metavar="ORDER",
+        choices=[each.value for each in Order],
+        help="ascend, descend or binary (default: as written)",
+    )
+    group.add_argument("--max-concurrent", metavar="N", type=positive, help="most pieces that run at once")
 
 
 def _add_requirements(group: argparse._ArgumentGroup) -> None:

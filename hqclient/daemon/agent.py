@@ -99,6 +99,7 @@ class Agent:
                 await listener.open(self._config.bind_host, self._config.port, or_any=bool(self._config.name))
             facts["port"] = listener.port
             await self._execution.start()
+            facts["died"] = [run.run for run in self._work.runs.values() if run.died_with_machine]
             return await self._live()
         finally:
             for handle in (self._timer, self._look):
@@ -176,6 +177,7 @@ class Agent:
 
     def _beat_answered(self) -> None:
         """The server and this code understand each other. Code that a command may still use stays where it is."""
+        self._execution.taken()
         orders = (run.order for run in self._work.live())
         theirs = (order.environment.get("HQCLIENT", "") for order in orders if order is not None)
         self._upgrades.confirm([CODE_FOLDER, *map(Path, filter(None, theirs))])

@@ -24,7 +24,7 @@ from .protocol import (
     StartOrder,
     UpgradeOrder,
 )
-from .reports import ENDED, for_wire
+from .reports import ENDED, Report, for_wire
 from .runs.runfolder import RunFolder
 from .shipping import Shipment, Shipping
 from .work import Status, Work
@@ -65,14 +65,20 @@ class Beats:
         self._shipment = Shipment()
         self._said_something = False
         self._caution = Caution()
+        self._highest_job = 0
 
     def has_news(self) -> bool:
         """Whether a live run has printed, or come further, and it is time to say so."""
         return self._shipping.has_news(self._live_folders(), time.monotonic())
 
     def held_runs(self) -> list[str]:
-        """Every run the daemon holds in any form."""
-        return list(self._work.runs)
+        """Every run the daemon holds in any form, but for those that died with the machine."""
+        return [run.run for run in self._work.runs.values() if not run.died_with_machine]
+
+    def highest_job(self) -> int:
+        """The highest id of a job that the daemon has had in hand."""
+        self._highest_job = max(self._highest_job, *(run.job for run in self._work.runs.values()), 0)
+        return self._highest_job
 
     def registered(self, registration: Registration) -> None:
         """The server named the runs that it does not count. What it has of the logs of all others is to be seen."""
@@ -106,6 +112,7 @@ class Beats:
             "diskFree": load.disk_free_kb,
             "idleTime": load.idle_minutes,
             "utcOffset": utc_offset_minutes(),
+            "highestJob": self.highest_job(),
             "spare": self._work.spare(now),
             "accepting": self._work.accepting(now) and not self._disk_is_low,
             "queued": self._work.unreported(report["run"] for report in sent),
@@ -113,7 +120,7 @@ class Beats:
             "output": [
                 {"run": piece.run, "offset": piece.offset, "data": piece.data} for piece in self._shipment.pieces
             ],
-            "reports": [for_wire(report) for report in sent],
+            "reports": [self._for_wire(report) for report in sent],
         }
 
     def answered(self, answer: Answer, took_seconds: float, sent_at: float) -> bool:
@@ -150,6 +157,12 @@ class Beats:
     def refused(self) -> bool:
         """The server did not take the beat; returns whether the next one says something else."""
         return self._caution.refused(time.monotonic())
+
+    def _for_wire(self, report: Report) -> Report:
+        wire = for_wire(report)
+        if report["kind"] == ENDED:
+            wire["logSent"] = self._shipment.complete[report["run"]]
+        return wire
 
     def _live_folders(self) -> dict[str, RunFolder]:
         return {

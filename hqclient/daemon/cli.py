@@ -17,6 +17,7 @@ from hqserver.domain.crash import crash_point
 from hqserver.domain.settings import SettingError
 from hqserver.domain.version import VERSION
 
+from . import host_os
 from .agent import EXIT_CANNOT_START, Agent
 from .codestore import CodeStore
 from .config import SETTINGS, Config, load_config
@@ -98,6 +99,8 @@ async def _serve(config: Config, data: DataFolder) -> int:
     machine = read_machine(config.cpus)
     agent = Agent(config, machine, data, Link(config.server), _announce)
     _on_signals(agent.stop)
+    if weakness := host_os.weakness(data.path):
+        _log.warning("the data folder %s %s", data.path, weakness)
     _log.info("hqclient %s, Python %s, %d CPUs", VERSION, sys.version.split()[0], machine.cpus)
     return await agent.run()
 

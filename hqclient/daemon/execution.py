@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from hqserver.domain.crash import crash_point
 
+from .host_os import boot_id
 from .identity import DataFolder
 from .instructions import Discard, ForceKill, Instruction, Keep, Kill, Launch, Orphan, Pause, Renew, Resume, Send
 from .outbox import Accepted, Entry, Outbox, Queued, Settled
@@ -59,6 +60,7 @@ class Execution:
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="runs")
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: set[str] = set()
+        self._taken = asyncio.Event()
 
     async def start(self) -> None:
         """Begin, and take up again what an earlier daemon left. Raises `OSError` when nothing can be
@@ -113,6 +115,10 @@ class Execution:
         """The run's folder, whether there is one or not."""
         return self._folders.get(run)
 
+    def taken(self) -> None:
+        """The server takes this daemon for the client: what its data folder says is its own."""
+        self._taken.set()
+
     async def close(self) -> None:
         """Stop. Commands go on under their runners; what was to be written is written."""
         await self._launcher.close()
@@ -143,6 +149,9 @@ class Execution:
         if folder.is_alive():
             self._launcher.follow(folder)
             self.do(steps)
+        elif standing is Standing.LOST and pids is not None and pids.started_at.boot_id != boot_id():
+            self._work.runs[folder.run_id].died_with_machine = True
+            self._ended(folder.run_id)
         else:
             self._ended(folder.run_id)
 
@@ -221,6 +230,9 @@ class Execution:
     async def _bury(self, run: Run, folder: RunFolder) -> None:
         """The runner died without a record: see that nothing of the run is alive, then say so in its
         place."""
+        if await self._blocking(killing.is_elsewhere, folder):
+            # This data folder may be a copy whose runs are another daemon's: the server knows whether that one lives.
+            await self._taken.wait()
         while (await self._blocking(killing.clean_up, folder))[1]:
             _log.warning("job %d, run %s: parts of it cannot be ended yet", run.job, run.run)
             await asyncio.sleep(_SWEEP_SECONDS)

@@ -42,6 +42,8 @@ class Run:
 
     `start_is_due` says that it has lasted long enough to be reported started, `start_known` that the server knows.
 
+    `died_with_machine` says that it was alive when the machine went down.
+
     `kill` says why it is to end, `kill_ordered` that the server wants to hear of it; `force_at` is when the daemon
     takes over from a runner that does not manage to end it.
     """
@@ -61,6 +63,7 @@ class Run:
     force_at: float = math.inf
     report: Report | None = None
     report_is_kept: bool = False
+    died_with_machine: bool = False
     pause: PauseOrders = field(default_factory=PauseOrders)
 
     @classmethod

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import psutil
 
+from hqserver.domain.filesystem import mount_of
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -66,6 +68,25 @@ class Moment(NamedTuple):
         if self.boot_id == boot_id() and self.uptime_seconds <= uptime_seconds():
             return uptime_seconds() - self.uptime_seconds
         return max(0.0, time.time() - self.wall_at)
+
+
+def weakness(folder: Path) -> str:
+    """Why what lies in the folder is not safe there, as the end of a sentence that begins with its name; "" where
+    nothing is known against it."""
+    try:
+        mounted = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
+    except OSError:
+        return ""  # only Linux has it
+    mount = mount_of(str(folder.resolve()), mounted)
+    return "" if mount is None else mount.weakness
+
+
+def survivors_without_groups() -> str:
+    """Which processes of a run survive a kill where it has no control group of its own (PROMISES 5)."""
+    found = "a process that clears its environment and leaves its session"
+    if LINUX:  # runners adopt orphans
+        found += " and outlives its runner"
+    return f"{found} can survive a kill"
 
 
 def utc_offset_minutes() -> int:

@@ -7,11 +7,15 @@ environment, argument or log.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import secrets
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from .host_os import boot_id
 
 if sys.platform == "win32":
     import msvcrt
@@ -101,7 +105,18 @@ class IdentityFile:
     """`identity.json` in the data folder, readable by its owner only."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._path = folder / "identity.json"
+
+    def new_session(self) -> str:
+        """A session's id: 16 hex digits that name this folder on this boot, "-", and 32 random ones.
+
+        A copy of the folder has another name, on this machine or on another one, so that the server can tell a daemon
+        that was started anew from a second one.
+        """
+        place = self._folder.stat()
+        name = f"{boot_id()}/{place.st_dev}:{place.st_ino}"
+        return f"{hashlib.sha256(name.encode()).hexdigest()[:16]}-{secrets.token_hex(16)}"
 
     def read(self, server: str) -> Identity | None:
         """What `server` issued earlier; None when there is nothing, it is unreadable or another server's."""

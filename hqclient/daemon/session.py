@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -44,6 +43,9 @@ class BeatSource(Protocol):
 
     def held_runs(self) -> list[str]:
         """Every run the daemon holds in any form."""
+
+    def highest_job(self) -> int:
+        """The highest id of a job that the daemon knows, 0 for none."""
 
     def registered(self, registration: Registration) -> None:
         """The server knows this session."""
@@ -98,7 +100,7 @@ class Session:
         self._server = server
         self._facts = facts
         self._announce = announce
-        self._id = secrets.token_hex(16)
+        self._id = identity_file.new_session()
         self._sequence = 0
         self._identity = identity_file.read(server)
         self._interval_seconds = 5.0
@@ -150,6 +152,7 @@ class Session:
         while True:
             self._must_register = False
             identity = {**self._facts, "session": self._id, "runs": self._source.held_runs()}
+            identity["highestJob"] = self._source.highest_job()
             try:
                 value = await self._transport.call("registerClient", identity, self.secret)
                 self._take_registration(read_registration(value))

@@ -37,10 +37,11 @@ class Piece:
 
 @dataclass
 class Shipment:
-    """What goes with one beat. `complete` are the ended runs whose log the server has in full after it."""
+    """What goes with one beat. `complete` are the ended runs whose log the server has in full after it, with the bytes
+    of it that there are."""
 
     pieces: list[Piece] = field(default_factory=list)
-    complete: set[str] = field(default_factory=set)
+    complete: dict[str, int] = field(default_factory=dict)
     progress: dict[str, float] = field(default_factory=dict)
 
 
@@ -89,7 +90,7 @@ class Shipping:
         waiting: dict[str, tuple[LogSource, int]] = {}
         for run, (source, size) in ended.items():
             if size == 0 or (run not in self._in_doubt and self._offsets.get(run, 0) >= size):
-                shipment.complete.add(run)
+                shipment.complete[run] = size
             else:
                 waiting[run] = (source, size)
         if now - self._live_at >= LIVE_SECONDS:
@@ -115,7 +116,7 @@ class Shipping:
             # A log shorter than its record says has been cut by a crash: what is there is all there will be.
             whole = offset + len(data) >= size or (not data and room > 0)
             if run in ended and whole and run not in self._in_doubt:
-                shipment.complete.add(run)
+                shipment.complete[run] = offset + len(data)
         self._in_doubt.update(piece.run for piece in shipment.pieces)
         return shipment
 
@@ -129,4 +130,8 @@ class Shipping:
                 further = further or offsets[piece.run] != before
                 self._offsets[piece.run] = offsets[piece.run]
                 self._in_doubt.discard(piece.run)
+        for run in shipment.complete.keys() & offsets.keys() - {piece.run for piece in shipment.pieces}:
+            # It had all there was and has lost a part: how much it has now is no doubt.
+            further = further or offsets[run] != self._offsets.get(run, 0)
+            self._offsets[run] = offsets[run]
         return further

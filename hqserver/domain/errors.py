@@ -69,6 +69,6 @@ class DiskFull(FarmError):
 
 def near_match(word: str, known: Iterable[str]) -> str:
     """A suggestion to append to a sentence: `; did you mean 'priority'?`, or "" where nothing is near."""
-    lowered = {name.lower(): name for name in known}
+    lowered = {name.lower(): str(name) for name in known}
     found = get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
     return f"; did you mean {lowered[found[0]]!r}?" if found else ""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from .errors import near_match
+from .pattern import LONGEST_PATTERN, compiled
 from .values import Wrong, as_text
 
-LONGEST_PATTERN = 1000
 MOST_PATTERNS = 50
 
 
@@ -54,9 +53,9 @@ def _pattern(value: Any) -> str:
     if not pattern or len(pattern) > LONGEST_PATTERN:
         raise Wrong(f"must have patterns of 1 to {LONGEST_PATTERN} characters")
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as problem:
-        raise Wrong(f"has the pattern {pattern!r}, which is no regular expression: {problem}") from None
+        compiled(pattern)
+    except ValueError as problem:
+        raise Wrong(f"has the pattern {pattern!r}, which {problem}") from None
     return pattern
 
 

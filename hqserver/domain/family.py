@@ -28,12 +28,13 @@ def rollup(
     children_failed: int,
     held: str = "",
     pending: int = 0,
+    by_hand: bool = False,
 ) -> JobStatus:
     """The status of a job, the first rule that holds deciding.
 
     `work` counts its work items by status, `cancelled` says that somebody cancelled the job, `has_run` that its
     command was started at least once, `held` what holds it back ("pause", "block" or ""); the children are its direct
-    ones. `pending` of its work items wait only for their hooks.
+    ones. `pending` of its work items wait only for their hooks. `by_hand`: somebody marked the job as done.
     """
     for status in WORK_ON_CLIENT:
         if work.get(status):
@@ -48,7 +49,10 @@ def rollup(
             return JobStatus.QUEUED
         return JobStatus.PAUSED if held else JobStatus.RUNNING
     if left:
-        return JobStatus.PAUSED if held else JobStatus.RUNNABLE
+        all_blocked = not any(work.get(status) for status in _LEFT if status is not WorkStatus.BLOCKED)
+        return JobStatus.PAUSED if held or all_blocked else JobStatus.RUNNABLE
+    if by_hand:
+        return JobStatus.SUCCEEDED
     if work.get(WorkStatus.FAILED) or children_failed:
         return JobStatus.FAILED
     if work.get(WorkStatus.ABANDONED):

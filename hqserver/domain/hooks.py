@@ -27,6 +27,8 @@ _AFTER: dict[WorkEvent, tuple[JobStatus, tuple[Hook, ...]]] = {
     WorkEvent.RUN_SUCCEEDED: (JobStatus.SUCCEEDED, (Hook.ON_SUCCESS, Hook.CLEANUP)),
     WorkEvent.RUN_FAILED: (JobStatus.FAILED, (Hook.ON_ERROR, Hook.CLEANUP)),
     WorkEvent.RUN_CANCELLED: (JobStatus.CANCELLED, (Hook.ON_CANCEL, Hook.CLEANUP)),
+    # Cancelled, and rescheduled before its hooks had run: they go on as those of a cancelled job.
+    WorkEvent.RUN_RETURNED: (JobStatus.CANCELLED, ()),
     WorkEvent.CHILDREN_SUCCEEDED: (JobStatus.SUCCEEDED, (Hook.ON_SUCCESS, Hook.CLEANUP)),
     WorkEvent.CHILDREN_FAILED: (JobStatus.FAILED, (Hook.ON_CHILD_ERROR, Hook.ON_ERROR, Hook.CLEANUP)),
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .agenda import MOST_PIECES, Agenda, make_agenda
 from .conditions import Condition, groups_condition, hosts_condition
 from .errors import BadSpecification, TooLarge, near_match
 from .failure import FailurePattern
@@ -58,6 +59,8 @@ class JobSpec:
     email_to: tuple[str, ...] = ()
     email_reasons: tuple[str, ...] = ()
     progress_pattern: str = ""
+    agenda: Agenda | None = None
+    max_concurrent: int = 0
     properties: dict[str, str] = field(default_factory=dict)
     uuid: str = ""
     submit_key: str = ""
@@ -67,6 +70,14 @@ class JobSpec:
     def weightless(self) -> bool:
         """Whether it does not count in `overallProgress`: no command, or the tag for it (CONTRACT 9.5, 9.19)."""
         return not self.command or EXCLUDE_PROGRESS in self.tags
+
+
+@dataclass(slots=True)
+class _Size:
+    """How much one call holds so far."""
+
+    jobs: int = 0
+    pieces: int = 0
 
 
 def parse_jobspec(document: Any, *, refuse_unknown: bool) -> list[JobSpec]:
@@ -86,9 +97,9 @@ def parse_jobspec(document: Any, *, refuse_unknown: bool) -> list[JobSpec]:
     documents: Sequence[Any] = document if several else [document]
     if not documents:
         raise BadSpecification("jobspec is an empty list")
-    count = [0]
+    size = _Size()
     specs = [
-        _parse(entry, f"[{index}]" if several and len(documents) > 1 else "", 1, refuse_unknown, count)
+        _parse(entry, f"[{index}]" if several and len(documents) > 1 else "", 1, refuse_unknown, size)
         for index, entry in enumerate(documents)
     ]
     _check_submit_keys(specs)
@@ -96,14 +107,14 @@ def parse_jobspec(document: Any, *, refuse_unknown: bool) -> list[JobSpec]:
     return specs
 
 
-def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: list[int]) -> JobSpec:
+def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, size: _Size) -> JobSpec:
     what = place or "jobspec"
     if not isinstance(document, Mapping):
         raise BadSpecification(f"{what} must be a dictionary, not {_shown(document)}")
     if depth > DEEPEST_NESTING:
         raise BadSpecification(f"{what[:60]}...: children are nested more than {DEEPEST_NESTING} deep")
-    count[0] += 1
-    if count[0] > MOST_JOBS_A_CALL:
+    size.jobs += 1
+    if size.jobs > MOST_JOBS_A_CALL:
         raise TooLarge(f"jobspec holds more than {MOST_JOBS_A_CALL} jobs")
     if "name" not in document:
         raise BadSpecification(f"{what} has no 'name'")
@@ -139,11 +150,15 @@ def _parse(document: Any, place: str, depth: int, refuse_unknown: bool, count: l
     if not isinstance(nested, list | tuple):
         raise BadSpecification(f"{prefix}children must be a list of dictionaries, not {_shown(nested)}")
     values["children"] = tuple(
-        _parse(child, f"{prefix}children[{index}]", depth + 1, refuse_unknown, count)
+        _parse(child, f"{prefix}children[{index}]", depth + 1, refuse_unknown, size)
         for index, child in enumerate(nested)
     )
     _join_shorthands(values)
     _check_hosts(values, prefix)
+    _make_agenda(values, prefix)
+    size.pieces += len(values["agenda"].pieces) if values["agenda"] else 0
+    if size.pieces > MOST_PIECES:
+        raise TooLarge(f"jobspec holds agendas of more than {MOST_PIECES} pieces; chunk puts several frames into one")
     return JobSpec(place=place, unknown=unknown, **values)
 
 
@@ -164,6 +179,30 @@ def _check_hosts(values: dict[str, Any], prefix: str) -> None:
         raise BadSpecification(f"{prefix}maxHosts is {high}, less than minHosts, which is {low}")
     values["min_hosts"] = low or 1
     values["max_hosts"] = high or low or 1
+
+
+def _make_agenda(values: dict[str, Any], prefix: str) -> None:
+    """Cut the agenda into pieces, and refuse what a job of many pieces cannot have (CONTRACT 10)."""
+    given = values.pop("agenda", "")
+    how = {name: values.pop(name, 0) for name in ("chunk", "partitions")}
+    order = values.pop("order", None)
+    values["agenda"] = None
+    if not given:
+        for name, value in {**how, "order": order}.items():
+            if value:
+                raise BadSpecification(f"{prefix}{name} says how an agenda is cut, and there is no agenda")
+        return
+    try:
+        values["agenda"] = make_agenda(given, **how, order=order)
+    except Wrong as problem:
+        raise BadSpecification(f"{prefix}agenda {problem}") from None
+    if not values.get("command"):
+        raise BadSpecification(f"{prefix}agenda needs a command to run for its pieces")
+    if values["hooks"]:
+        hook = next(iter(values["hooks"]))
+        raise BadSpecification(f"{prefix}{hook} belongs to a job without an agenda: give it to a parent of this job")
+    if values["max_hosts"] > 1:
+        raise BadSpecification(f"{prefix}maxHosts must be 1 for a job with an agenda: each piece runs on one client")
 
 
 def _is_text(key: str) -> bool:

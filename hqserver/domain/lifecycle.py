@@ -61,6 +61,10 @@ class WorkEvent(StrEnum):
     CANCEL = "cancel"  # somebody cancels it while no run holds it
     OWNER_BACK = "owner back"  # the client of an abandoned run is heard again, and nothing had followed from it
     ABANDON = "abandon"  # it lost too many clients, or may not be given out again
+    NOBODY_LEFT = "nobody left"  # every client that could run it is blocked for its root job (3.6)
+    BLOCK = "block"  # somebody holds it back
+    UNBLOCK = "unblock"
+    COMPLETE = "complete"  # somebody marks it as done (CONTRACT 10, Control)
     RESET = "reset"  # somebody wants it done again (CONTRACT 3.5, reschedule)
 
 
@@ -191,6 +195,7 @@ WORK: dict[tuple[W, WorkEvent], W] = (
         (W.RUNNABLE, WorkEvent.CLAIMED): W.RUNNING,
         (W.RUNNABLE, WorkEvent.CANCEL): W.CANCELLED,
         (W.RUNNABLE, WorkEvent.ABANDON): W.ABANDONED,
+        (W.RUNNABLE, WorkEvent.NOBODY_LEFT): W.FAILED,
         # No client could run its hooks in time: it ends as it would have ended after them.
         (W.RUNNABLE, WorkEvent.RUN_SUCCEEDED): W.SUCCEEDED,
         (W.RUNNABLE, WorkEvent.CHILDREN_FAILED): W.FAILED,
@@ -225,6 +230,17 @@ WORK: dict[tuple[W, WorkEvent], W] = (
             WorkEvent.COMMAND_ENDED: W.QUEUED,
             WorkEvent.CHILDREN_FAILED: W.FAILED,  # its hooks have run
         }.items()
+    }
+    | {
+        (W.QUEUED, WorkEvent.BLOCK): W.BLOCKED,
+        (W.RUNNABLE, WorkEvent.BLOCK): W.BLOCKED,
+        (W.BLOCKED, WorkEvent.UNBLOCK): W.QUEUED,  # its children decide at once whether it is runnable
+        (W.BLOCKED, WorkEvent.CANCEL): W.CANCELLED,
+        (W.BLOCKED, WorkEvent.CHILDREN_FAILED): W.FAILED,
+    }
+    | {
+        (status, WorkEvent.COMPLETE): W.SUCCEEDED
+        for status in (W.QUEUED, W.BLOCKED, W.RUNNABLE, W.RUNNING, W.PAUSING, W.PAUSED, W.RESUMING)
     }
     # Its children, or there being none, decide at once what becomes of it.
     | {(status, WorkEvent.RESET): W.QUEUED for status in (W.SUCCEEDED, W.FAILED, W.CANCELLED, W.ABANDONED)}

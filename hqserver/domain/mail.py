@@ -90,18 +90,20 @@ class Mail:
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One line of a job's history as mail tells it: what (`event` and the status then), when (UTC epoch seconds), why,
-    and on which client ("" for none)."""
+    and on which client ("" for none). `piece` names the piece of its agenda that it befell, "" for the job itself."""
 
     event: str
     status: str
     at: float
     message: str = ""
     client: str = ""
+    piece: str = ""
 
     @property
     def words(self) -> str:
         """What became of the job: "failed"."""
-        return _WORDING[self.event if self.event in _WORDING else self.status]
+        said = _WORDING[self.event] if self.event in _WORDING else _WORDING.get(self.status, f"is {self.status}")
+        return f"{said} ({self.piece})" if self.piece else said
 
 
 def as_reasons(value: Any) -> tuple[str, ...]:
@@ -164,9 +166,17 @@ def parse_mail_server(text: str, security: str) -> tuple[str, int]:
 
 
 def job_mail(
-    policy: MailPolicy, job_id: int, name: str, reasons: Sequence[str], happenings: Sequence[Happening]
+    policy: MailPolicy,
+    job_id: int,
+    name: str,
+    reasons: Sequence[str],
+    happenings: Sequence[Happening],
+    *,
+    subject: str = "",
+    asked_by: str = "The job",
 ) -> tuple[str, str]:
-    """Subject and body of the mail about a job. `happenings`: what to tell, oldest first; the last is the subject."""
+    """Subject and body of the mail about a job. `happenings`: what to tell, oldest first; the last is the subject,
+    where none is given."""
     job = f'job {job_id} "{_shortened(name, _LONGEST_NAME)}"'
     lines = [f"{job[0].upper()}{job[1:]} {happenings[-1].words}."]
     for each in happenings:
@@ -175,8 +185,8 @@ def job_mail(
         lines += ["", *(f"{key + ':':<8}{_shortened(fact, _LONGEST_MESSAGE)}" for key, fact in facts.items() if fact)]
     if policy.page_url:
         lines += ["", f"{policy.page_url}/jobs/view/{job_id}"]
-    lines += ["", f"The job asks for this mail on: {', '.join(reasons)}.", ""]
-    return _subject(policy, f"{job} {happenings[-1].words}"), "\n".join(lines)
+    lines += ["", f"{asked_by} asks for this mail on: {', '.join(reasons)}.", ""]
+    return _subject(policy, _shortened(subject, _LONGEST_MESSAGE) or f"{job} {happenings[-1].words}"), "\n".join(lines)
 
 
 def error_line(at: float, source: str, message: str) -> str:

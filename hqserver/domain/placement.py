@@ -1,143 +1,29 @@
 """Given runnable work and free clients: who gets what (CONTRACT 3.4).
 
-The same predicates serve the dispatch pass and the answer to "why does it wait?" (`waiting`): one definition, two
-readers. Those of `ELIGIBLE` say whether a client can ever run the work as things are set up, those of `FREE` whether it
-can now.
+What is asked of a client stands in `rules`. The same list serves the dispatch pass, the summary of `waiting` and the
+whole answer to "why does it wait?": one definition, and all read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Set
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Set
 
-from .conditions import ClientFacts
-from .platforms import platform_key
+from . import rules
+from .reason import Reason
 from .requirement import Requirement
 from .resources import Amounts, Stock
+from .rules import refusal, suits
+from .seat import Holding, Seat, Wanted, cpus_wanted, would_queue
 from .shortlist import Shortlist
-from .tags import SINGLE, why_not_beside
+from .tags import SINGLE
 
-
-@dataclass(slots=True)
-class Seat:
-    """A client as placement sees it. What it runs changes while a pass hands out work.
-
-    `spare`: how many runs it is willing to queue beyond its free CPUs (PROTOCOL.md). `taking`: whether it takes new
-    work at all; where it does not, `why_not` says why. `sharing`: the tags of what it runs that limit sharing.
-    `held_for`: the job that waits to have this client and others together.
-    """
-
-    client_id: int
-    facts: ClientFacts
-    cpus_used: int = 0
-    live_runs: int = 0
-    spare: int = 0
-    load: float = 0.0
-    taking: bool = True
-    why_not: str = ""
-    sharing: set[str] = field(default_factory=set)
-    held_for: int | None = None
-    probed: bool = False
-    """It was set aside and is tried again, with one run at a time."""
-
-    @property
-    def label(self) -> str:
-        return self.facts.label
-
-    @property
-    def cpus_free(self) -> int:
-        return self.facts.cpus - self.cpus_used
-
-
-def cpus_wanted(requirement: Requirement, seat: Seat) -> int:
-    """CPUs the requirement takes on this client: `cpus` 0 means all of the machine's (CONTRACT 9.5)."""
-    return requirement.cpus or seat.facts.cpus
-
-
-def _takes_work(requirement: Requirement, seat: Seat) -> str:
-    return "" if seat.taking else seat.why_not
-
-
-def _has_command(requirement: Requirement, seat: Seat) -> str:
-    if not requirement.platforms or platform_key(seat.facts.platform) in requirement.platforms:
-        return ""
-    return f"is {seat.facts.platform} and the job has a command for {', '.join(requirement.platforms)} only"
-
-
-def _has_cpus(requirement: Requirement, seat: Seat) -> str:
-    if requirement.cpus <= seat.facts.cpus:
-        return ""
-    return f"has {seat.facts.cpus} CPUs, the job needs {requirement.cpus}"
-
-
-def _passes_conditions(requirement: Requirement, seat: Seat) -> str:
-    failed = [str(each) for each in requirement.conditions if not each.holds(seat.facts)]
-    return f"does not meet {' and '.join(failed)}" if failed else ""
-
-
-ELIGIBLE: tuple[Callable[[Requirement, Seat], str], ...] = (_takes_work, _has_command, _has_cpus, _passes_conditions)
-"""Each completes "<client> ..." with what keeps it from such work as it is set up now, "" where nothing does."""
-
-
-def has_room(requirement: Requirement, seat: Seat) -> bool:
-    """Whether the client has the CPUs free."""
-    return seat.cpus_free >= cpus_wanted(requirement, seat)
-
-
-def _lacks_room(requirement: Requirement, seat: Seat) -> str:
-    if has_room(requirement, seat):
-        return ""
-    return (
-        f"has {max(seat.cpus_free, 0)} of {seat.facts.cpus} CPUs free, the job needs {cpus_wanted(requirement, seat)}"
-    )
-
-
-def _may_share(requirement: Requirement, seat: Seat) -> str:
-    return why_not_beside(requirement.sharing, seat.sharing, seat.live_runs)
-
-
-FREE: tuple[Callable[[Requirement, Seat], str], ...] = (_lacks_room, _may_share)
-"""Each completes "<client> ..." with what keeps an eligible client from such work at this moment."""
-
-
-def _first(rules: Iterable[Callable[[Requirement, Seat], str]], requirement: Requirement, seat: Seat) -> str:
-    for rule in rules:
-        if sentence := rule(requirement, seat):
-            return sentence
-    return ""
-
-
-def refusal(requirement: Requirement, seat: Seat) -> str:
-    """Why this client can never run such work as it is set up now, "" where it can. Completes "<client> ..."."""
-    return _first(ELIGIBLE, requirement, seat)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Work of one job that looks for a client. `blocked`: clients on which its root job failed too often (3.6);
-    `avoid`: the client that gets it last (9.12)."""
-
-    job_id: int
-    requirement: Requirement
-    blocked: Set[int] = frozenset()
-    avoid: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """What a live run takes up on its client."""
-
-    client_id: int
-    hostname: str
-    cpus: int
-    sharing: tuple[str, ...] = ()
-    taken: tuple[tuple[str, int], ...] = ()
+__all__ = ["Board", "Holding", "Seat", "Wanted", "cpus_wanted", "refusal", "suits"]
 
 
 class Board:
     """The clients of one pass, and what is left of the counted resources.
 
-    Every answer is what the rules above say of each client; which clients those are is found by `Shortlist`.
+    Every answer is what the rules say of each client; they find those clients by `Shortlist`.
     """
 
     def __init__(self, seats: Iterable[Seat], stock: Stock | None = None):
@@ -145,14 +31,26 @@ class Board:
         self.stock = stock or Stock({})
         self._by_id = {seat.client_id: seat for seat in self.seats}
         self._shortlist = Shortlist(self.seats)
-        self._held: dict[int, set[int]] = {}
-        for seat in self.seats:
-            if seat.held_for is not None:
-                self._held.setdefault(seat.held_for, set()).add(seat.client_id)
+        self._eligible: dict[Requirement, Set[int]] = {}
 
     def eligible(self, requirement: Requirement) -> Set[int]:
         """Ids of the clients that such work may ever go to as things are set up now."""
-        return self._shortlist.eligible(requirement)
+        found = self._eligible.get(requirement)
+        if found is None:
+            found = self._passing(rules.ELIGIBLE, Wanted(0, requirement), self._shortlist.everybody)
+            self._eligible[requirement] = found
+        return found
+
+    def ready(self, wanted: Wanted) -> Set[int]:
+        """Ids of the eligible clients that nothing keeps from this work at this moment."""
+        return self._passing(rules.FREE, wanted, self.eligible(wanted.requirement))
+
+    def _passing(self, asked: tuple[rules.Rule, ...], wanted: Wanted, among: Set[int]) -> Set[int]:
+        for rule in asked:
+            if not among:
+                break
+            among = rule.passing(wanted, among, self._shortlist, self.stock)
+        return among
 
     def possible(self, wanted: Wanted) -> list[Seat]:
         """The clients that this work may ever go to as things stand, the oldest first."""
@@ -160,42 +58,15 @@ class Board:
 
     def obstacle(self, wanted: Wanted, seat: Seat) -> str:
         """What keeps an eligible client from this work at this moment: completes "<client> ...", "" for nothing."""
-        if sentence := self.set_aside(wanted, seat):
-            return sentence
-        if sentence := _first(FREE, wanted.requirement, seat):
-            return sentence
-        lacking = self.stock.why_not(wanted.requirement.resources, seat.facts.hostname)
-        return f"lacks {lacking}" if lacking else ""
+        return rules.first_unmet(rules.FREE, wanted, seat, self.stock)
 
     def set_aside(self, wanted: Wanted, seat: Seat) -> str:
         """What keeps an eligible client from this job, but not from others like it, as `obstacle` says it."""
-        if seat.client_id in wanted.blocked:
-            return "is blocked for this job: too much of it failed there"
-        return "" if seat.held_for in (None, wanted.job_id) else f"is held for job {seat.held_for}"
+        return rules.first_unmet(rules.SET_ASIDE, wanted, seat, self.stock)
 
-    def ready(self, wanted: Wanted) -> Set[int]:
-        """Ids of the eligible clients that nothing keeps from this work at this moment."""
-        found = self._shortlist.free(wanted.requirement) - wanted.blocked
-        for job_id, held in self._held.items():
-            if job_id != wanted.job_id:
-                found = found - held
-        if found and wanted.requirement.resources:
-            machines = self.stock.where(wanted.requirement.resources)
-            if machines is not None:
-                found = found & self._shortlist.on_hosts(machines)
-        return found
-
-    def queues(self, wanted: Wanted, seat: Seat) -> bool:
-        """Whether the client would queue such work behind what it runs: only plain work, which needs nothing rare."""
-        requirement = wanted.requirement
-        return (
-            seat.spare > 0
-            and seat.held_for is None
-            and SINGLE not in seat.sharing
-            and not requirement.sharing
-            and not requirement.resources
-            and seat.client_id not in wanted.blocked
-        )
+    def reasons(self, wanted: Wanted, seat: Seat) -> list[Reason]:
+        """Every requirement of this work towards the client; all hold for those of `in_order` and no others."""
+        return rules.reasons(wanted, seat, self.stock)
 
     def choose(self, wanted: Wanted) -> Seat | None:
         """The client that gets the work, None where none can take it now.
@@ -207,14 +78,31 @@ class Board:
         if ready:
             others = ready - {wanted.avoid} if wanted.avoid in ready and len(ready) > 1 else ready
             return self._by_id[min(others, key=self._shortlist.order)]
-        spare = self._seats(self._shortlist.with_spare & self.eligible(wanted.requirement))
-        queueing = [seat for seat in spare if self.queues(wanted, seat)]
-        return min(queueing, key=lambda seat: (seat.client_id == wanted.avoid, -seat.spare), default=None)
+        return min(self._queueing(wanted), key=lambda seat: _queue_rank(wanted, seat), default=None)
+
+    def in_order(self, wanted: Wanted) -> list[Seat]:
+        """The clients that would take the work now, in the order in which they get it: `choose` is the first, and the
+        next one is who it would be without that one. Of a job for several, all that it could start on."""
+        ready = self.ready(wanted)
+        seats = self._seats(ready)
+        if wanted.requirement.several_hosts:
+            return sorted(seats, key=lambda seat: self._rank_together(wanted, seat))
+        seats.sort(key=lambda seat: self._rank(wanted, seat))
+        queueing = (seat for seat in self._queueing(wanted) if seat.client_id not in ready)
+        return seats + sorted(queueing, key=lambda seat: _queue_rank(wanted, seat))
+
+    def _queueing(self, wanted: Wanted) -> list[Seat]:
+        """The clients that would queue the work behind what they run."""
+        with_spare = self._shortlist.with_spare
+        if not with_spare:
+            return []
+        return [
+            seat for seat in self._seats(with_spare & self.eligible(wanted.requirement)) if would_queue(wanted, seat)
+        ]
 
     def choose_several(self, wanted: Wanted) -> list[Seat]:
         """The clients that a job for several gets together, best first; [] where there are too few of them now."""
-        ready = self._seats(self.ready(wanted))
-        ready.sort(key=lambda seat: (seat.held_for is None, *self._rank(wanted, seat)))
+        ready = sorted(self._seats(self.ready(wanted)), key=lambda seat: self._rank_together(wanted, seat))
         return self._together(wanted.requirement, ready, wanted.requirement.max_hosts)
 
     def to_hold(self, wanted: Wanted) -> list[Seat]:
@@ -229,19 +117,16 @@ class Board:
         machines = self.stock.where(requirement.resources)
         if machines is not None:
             could = [seat for seat in could if seat.facts.hostname in machines]
-        could.sort(
-            key=lambda seat: (seat.client_id not in ready, seat.held_for is None, *self._rank(wanted, seat)),
-        )
+        could.sort(key=lambda seat: (seat.client_id not in ready, *self._rank_together(wanted, seat)))
         return self._together(requirement, could, requirement.min_hosts)
 
     def hold(self, job_id: int, client_ids: Collection[int]) -> None:
         """Hold these clients for the job and no others; none: let go what it holds."""
-        for client_id in self._held.pop(job_id, ()):
+        for client_id in self._shortlist.held.get(job_id, ()):
             self._by_id[client_id].held_for = None
         for client_id in client_ids:
             self._by_id[client_id].held_for = job_id
-        if client_ids:
-            self._held[job_id] = set(client_ids)
+        self._shortlist.hold(job_id, client_ids)
 
     def take(self, requirement: Requirement, seat: Seat, taken: Amounts) -> None:
         """Count the work onto the client it was given to, with what it takes of the resources."""
@@ -285,6 +170,9 @@ class Board:
     def _rank(self, wanted: Wanted, seat: Seat) -> tuple[bool, float, float, int]:
         return seat.client_id == wanted.avoid, *self._shortlist.order(seat.client_id)
 
+    def _rank_together(self, wanted: Wanted, seat: Seat) -> tuple[bool, bool, float, float, int]:
+        return seat.held_for is None, *self._rank(wanted, seat)
+
     def _together(self, requirement: Requirement, seats: list[Seat], most: int) -> list[Seat]:
         """The first of these that resources counted per machine suffice for together; [] for too few."""
         if requirement.resources:
@@ -292,3 +180,8 @@ class Board:
             suffices = self.stock.machines_together(requirement.resources, hostnames)
             seats = [seat for seat, enough in zip(seats, suffices, strict=True) if enough]
         return seats[:most] if len(seats) >= requirement.min_hosts else []
+
+
+def _queue_rank(wanted: Wanted, seat: Seat) -> tuple[bool, int]:
+    """Work is queued where the most may be queued, on the client to avoid last."""
+    return seat.client_id == wanted.avoid, -seat.spare

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from .pattern import compiled
 
 DEFAULT_PATTERNS: tuple[str, ...] = (
     r"\bALF_PROGRESS\s+(\d+(?:\.\d+)?)\s*%",
@@ -15,21 +15,13 @@ DEFAULT_PATTERNS: tuple[str, ...] = (
 """The tokens every farm understands: Houdini and mantra (Alfred style), HQueue scripts, Tractor, Blender's tiles
 and samples, POV-Ray. One group is a percentage, two groups are `n` of `m`."""
 
-MAX_PATTERN_LENGTH = 1000
-"""Characters of a caller's own pattern."""
-
 
 def check_pattern(text: str) -> None:
     """Refuse a `progressPattern` that no runner could use.
 
-    Raises `ValueError` with half a sentence ("is not ...") for a pattern that is too long, does not compile or
-    has neither one group (a percentage) nor two (`n` of `m`).
+    Raises `ValueError` with half a sentence ("is not ...") for a pattern that `compiled` refuses, or that has neither
+    one group (a percentage) nor two (`n` of `m`).
     """
-    if len(text) > MAX_PATTERN_LENGTH:
-        raise ValueError(f"is longer than {MAX_PATTERN_LENGTH} characters")
-    try:
-        groups = re.compile(text).groups
-    except (re.error, OverflowError, RecursionError) as problem:
-        raise ValueError(f"is not a regular expression: {problem}") from None
+    groups = compiled(text).groups
     if groups not in (1, 2):
         raise ValueError(f"must have one group (a percentage) or two (n of m), not {groups}")

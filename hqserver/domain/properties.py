@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .agenda import as_agenda, as_order
 from .conditions import as_conditions, as_groups, as_hosts
 from .failure import as_failure_patterns
 from .hooks import Hook
@@ -136,8 +137,6 @@ class Property:
     sentence: str
 
 
-_LATER = "Not served yet: a value that asks for something is refused."
-
 PROPERTIES: dict[str, Property] = {
     "name": Property(_name, "name", "Name of the job. The only mandatory property."),
     "description": Property(as_text, "description", "Shown with the name."),
@@ -224,15 +223,20 @@ PROPERTIES: dict[str, Property] = {
     "submitKey": Property(
         _label, "submit_key", "Submitting the same key again returns the first ids and creates nothing (kept 7 days)."
     ),
-} | {
-    name: Property(_only("", 0, False), "", f"{sentence} {_LATER}")
-    for name, sentence in {
-        "agenda": "Frames or pieces the job is made of.",
-        "chunk": "Frames in one piece of the agenda.",
-        "partitions": "Number of pieces of the agenda.",
-        "order": "Order of the agenda.",
-        "maxConcurrent": "How many pieces may run at once.",
-        "splitOutput": "Keep stderr apart.",
-    }.items()
+    "agenda": Property(
+        as_agenda,
+        "agenda",
+        "The frames or pieces the command is run for, each with its own status, tries and output: a range such as "
+        "1-100x2, or a list of {name, first, last, package}.",
+    ),
+    "chunk": Property(as_integer(0), "chunk", "Frames in one piece of the agenda, 1 by default."),
+    "partitions": Property(as_integer(0), "partitions", "Number of pieces the agenda is cut into, instead of chunk."),
+    "order": Property(
+        as_order, "order", "Order of the pieces: ascend, descend, binary; as they are written when not given."
+    ),
+    "maxConcurrent": Property(
+        as_integer(0), "max_concurrent", "How many pieces of the agenda may run at once; 0 = unlimited."
+    ),
+    "splitOutput": Property(_only("", 0, False), "", "Keep stderr apart. Not served yet: refused when it is true."),
 }
 """Every property a specification may have (CONTRACT 2.1, 9.5, 10)."""

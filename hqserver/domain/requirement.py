@@ -39,6 +39,12 @@ class Requirement:
         """Whether the job may get more than one client."""
         return self.max_hosts > 1
 
+    @property
+    def groups(self) -> set[str]:
+        """The groups of clients that it asks for."""
+        asking = (each for each in self.conditions if each.name == "group" and each.op in ("==", "in", "any"))
+        return {group for condition in asking for group in condition.values}
+
     def with_conditions(self, conditions: tuple[Condition, ...]) -> Requirement:
         """The same, with these conditions in place of its own."""
         return replace(self, conditions=conditions)

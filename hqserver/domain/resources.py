@@ -1,11 +1,13 @@
-"""Counted resources: licences and whatever else a farm has a limited number of (CONTRACT 5.6)."""
+"""Counted resources: licences and whatever else a farm has a limited number of (CONTRACT 5.6; 10, Limits)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from enum import StrEnum
 
 from .errors import near_match
+from .rate import Starts
 
 UNCOUNTED = -1
 """The total of a resource of which there is always enough."""
@@ -14,20 +16,43 @@ Amounts = Iterable[tuple[str, int]]
 """Names of resources with how much of each."""
 
 
+class Counting(StrEnum):
+    """How a resource is counted."""
+
+    JOB = "job"
+    """Each run takes the amount its job asked for, for as long as it is live."""
+    MACHINE = "machine"
+    """A machine takes one unit however many of its jobs need it."""
+    RATE = "rate"
+    """Each start takes the amount its job asked for, for a minute: nothing is held."""
+
+    @property
+    def words(self) -> str:
+        """For people: completes "it is counted ..."."""
+        return "per minute" if self is Counting.RATE else f"per {self}"
+
+
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """How much there is of a resource. `per_machine`: a machine takes one unit however many of its jobs need it."""
+    """How much there is of a resource: of a rate, how much may be started in a minute."""
 
     total: int
-    per_machine: bool
+    counting: Counting = Counting.JOB
 
 
 class Stock:
     """What is left of every resource while a pass hands out work. Machines are told apart by host name."""
 
-    def __init__(self, supplies: Mapping[str, Supply], used: Iterable[tuple[str, str, int]] = ()):
-        """`used`: (host name, resource, amount) of what runs."""
+    def __init__(
+        self,
+        supplies: Mapping[str, Supply],
+        used: Iterable[tuple[str, str, int]] = (),
+        starts: Iterable[tuple[str, float, int]] = (),
+    ):
+        """`used`: (host name, resource, amount) of what runs. `starts`: (resource, age in seconds, amount) of what was
+        started lately of rates."""
         self._supplies = supplies
+        self._starts = Starts(starts)
         self._taken: dict[str, int] = {}
         self._holders: dict[str, dict[str, int]] = {}
         for hostname, name, amount in used:
@@ -41,7 +66,10 @@ class Stock:
                 return f"resource {name!r}, which the farm does not have{near_match(name, self._supplies)}"
             if supply.total == UNCOUNTED:
                 continue
-            if supply.per_machine:
+            if supply.counting is Counting.RATE:
+                if full := self._starts.why_not(name, amount, supply.total):
+                    return full if supply.total else _none_of(name)
+            elif supply.counting is Counting.MACHINE:
                 machines = self._holders.get(name, {})
                 if hostname not in machines and len(machines) >= supply.total:
                     return f"resource {name!r}: all {supply.total} are in use" if supply.total else _none_of(name)
@@ -61,22 +89,36 @@ class Stock:
                 return frozenset()
             if supply.total == UNCOUNTED:
                 continue
-            if supply.per_machine:
+            if supply.counting is Counting.MACHINE:
                 machines = self._holders.get(name, {})
                 if len(machines) >= supply.total:
                     found = frozenset(machines) if found is None else found & machines.keys()
+            elif supply.counting is Counting.RATE:
+                if self._starts.amount(name) + amount > supply.total:
+                    return frozenset()
             elif self._taken.get(name, 0) + amount > supply.total:
                 return frozenset()
         return found
 
     def share(self, wanted: Amounts, *, first: bool) -> list[tuple[str, int]]:
-        """What one client of a job that wants these amounts takes: the job's own are counted once, on its first client;
-        one unit of each that is counted per machine on every client."""
+        """What one client of a job that wants these amounts takes and holds: the job's own are counted once, on its
+        first client; one unit of each that is counted per machine on every client. Of a rate nothing is held."""
         return [
             (name, 1 if self._is_per_machine(name) else amount)
             for name, amount in wanted
-            if first or self._is_per_machine(name)
+            if (first or self._is_per_machine(name)) and not self.is_rate(name)
         ]
+
+    def start(self, wanted: Amounts) -> list[tuple[str, int]]:
+        """Work that wants these amounts starts: what it takes of rates, counted from now on."""
+        started = [(name, amount) for name, amount in wanted if self.is_rate(name)]
+        for name, amount in started:
+            self._starts.add(name, amount)
+        return started
+
+    def is_rate(self, name: str) -> bool:
+        """Whether the resource limits how often work starts."""
+        return name in self._supplies and self._supplies[name].counting is Counting.RATE
 
     def machines_together(self, wanted: Amounts, hostnames: Iterable[str]) -> list[bool]:
         """For each client of a job that would run on these machines together, in this order, whether what is counted
@@ -108,7 +150,7 @@ class Stock:
             self._count(hostname, name, -amount, -1)
 
     def _is_per_machine(self, name: str) -> bool:
-        return name in self._supplies and self._supplies[name].per_machine
+        return name in self._supplies and self._supplies[name].counting is Counting.MACHINE
 
     def _count(self, hostname: str, name: str, amount: int, runs: int) -> None:
         self._taken[name] = self._taken.get(name, 0) + amount

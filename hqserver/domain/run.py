@@ -1,8 +1,22 @@
-"""How a run ended."""
+"""How a run ended, and how its output is told from that of others."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+def output_marker(kind: str, tries: int, label: str, work: str = "") -> str:
+    """The line before the output of a run in that of its job: of each piece of an agenda, of the command from its
+    second try on, and of a hook.
+
+    `kind`: the hook, "" for the command; `tries`: which try of the command, or of the piece `work`, it is; `label`: of
+    its client (CONTRACT 9.20).
+    """
+    if kind:
+        return f"[hq] {kind} on {label}\n"
+    again = f"try {tries}" if tries > 1 else ""
+    what = ", ".join(part for part in (work, again) if part)
+    return f"[hq] {what} on {label}\n" if what else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,4 +39,8 @@ class RunEnd:
         if killed:
             return f"killed on {label}"
         how = f"ended by signal {self.signal}" if self.signal else f"exit code {self.exit_code}"
-        return f"{how} on {label}: {self.reason}" if self.reason else f"{how} on {label}"
+        if self.reason.startswith(how):  # the client says it too, with the signal's name
+            how, _, more = self.reason.partition("; ")
+        else:
+            more = self.reason
+        return f"{how} on {label}: {more}" if more else f"{how} on {label}"

@@ -99,6 +99,12 @@ def resolve(
     sections = _read(file_name, file_text, here) if file_text else {}
     free = {name: sections.pop(name, {}) for name in free_sections}
     for section, entries in sections.items():
+        if section.endswith(":main"):  # HQueue's own file up to 19.0 (CONTRACT 5.7)
+            where = _place(file_name, file_text, f"[{section}]")
+            raise SettingError(
+                f"{where}: section [{section}] is that of HQueue before 19.5; put the keys that you set there "
+                "(port, hqserver.expireJobsDays, ...) below [main] and leave out the others"
+            )
         if section != "main":
             known = near_match(section, ("main", *free_sections))
             raise SettingError(f"{_place(file_name, file_text, f'[{section}]')}: unknown section [{section}]{known}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 LARGEST_INTEGER = 2**31 - 1
@@ -95,3 +96,24 @@ def as_texts_by_name(value: Any) -> dict[str, str]:
             raise Wrong(f"must be a dictionary of texts ({name!r} is not)")
         found[as_text(name)] = as_text(entry)
     return found
+
+
+def as_flag(value: Any) -> bool:
+    """True or False, also as 1 and 0, as numbers or as text."""
+    if isinstance(value, str):
+        value = {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower(), value)
+    if value in (0, 1) and isinstance(value, int):
+        return bool(value)
+    raise Wrong("must be true or false")
+
+
+def as_moment(value: Any) -> float:
+    """A time, as UTC epoch seconds: a datetime, or text in ISO 8601. UTC where no zone is named (CONTRACT 1.1)."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise Wrong("must be a time such as 2026-01-31T23:59:59") from None
+    if not isinstance(value, datetime):
+        raise Wrong("must be a time such as 2026-01-31T23:59:59")
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
+from contextlib import aclosing
 from dataclasses import replace
+from io import BytesIO
 from math import inf
 
 import h11
@@ -17,6 +19,7 @@ import h11
 from hqserver.domain.crash import crash_point
 from hqserver.http.answers import PONG, WEB_HEADERS, XML, ZIPPED, is_ping, pong_head, response_head
 from hqserver.http.crowd import Phase
+from hqserver.http.events import EVENTS_HEADERS, EVENTS_PATH, EVENTS_TYPE, EventStreams
 from hqserver.http.messages import LARGEST_HEAD, Head, Refusal, web_request
 from hqserver.http.rules import RPC_PATHS, bearer, check_call, check_page, is_gzip, plain_address
 from hqserver.http.site import Site
@@ -44,8 +47,9 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._reading = self._open = True
         self._head: Head | None = None
-        self._body = bytearray()
+        self._body = BytesIO()  # gives its bytes without copying them, and a body may be large
         self._attempt: Attempt | None = None
+        self._stream: asyncio.Task[None] | None = None
 
     # What asyncio calls
 
@@ -94,6 +98,8 @@ class Connection(asyncio.Protocol):
         self._hang_up()
         self._drop_body()
         self._crowd.remove(self)
+        if self._stream is not None:
+            self._stream.cancel()  # its place is free for another at once
 
     def abort(self) -> None:
         """Close at once, whatever is unsent."""
@@ -132,7 +138,7 @@ class Connection(asyncio.Protocol):
                     self._begin(Head.of(event))
                 elif isinstance(event, h11.Data):
                     self._crowd.hold(len(event.data))
-                    self._body += event.data
+                    self._body.write(event.data)
                 elif isinstance(event, h11.EndOfMessage):
                     self._answer()
                     turns += 1
@@ -173,8 +179,8 @@ class Connection(asyncio.Protocol):
             raise Refusal(405, f"{head.method[:20]} is not served here", {"Allow": "GET, HEAD, POST"})
 
     def _drop_body(self) -> None:
-        self._crowd.buffered -= len(self._body)
-        self._body = bytearray()
+        self._crowd.buffered -= self._body.tell()
+        self._body = BytesIO()
 
     # Answering
 
@@ -182,7 +188,7 @@ class Connection(asyncio.Protocol):
         head = self._head
         assert head is not None
         if head.method == "POST":
-            body = bytes(self._body)
+            body = self._body.getvalue()
             if not is_gzip(head) and is_ping(body):
                 self._drop_body()
                 stopping = self._site.stopping.is_set()
@@ -192,10 +198,13 @@ class Connection(asyncio.Protocol):
             caller = self._caller
             self._attempt = self._site.attempt(f"{caller.peer} {caller.user} {caller.secret}", body)
             work = self._answer_call(head, body)
+        elif self._site.events is not None and head.path == EVENTS_PATH:
+            work = self._answer_events(head, self._site.events)
         else:
             work = self._answer_page(head)
         self._enter(Phase.ANSWERING, inf)
         task = self._loop.create_task(self._guarded(work))
+        self._stream = task if head.path == EVENTS_PATH else None
         self._site.tasks.add(task)
         task.add_done_callback(self._site.tasks.discard)
 
@@ -246,6 +255,21 @@ class Connection(asyncio.Protocol):
         response, is_zipped = await self._site.workers.page(request, zip_answer=may_zip)
         headers = {**WEB_HEADERS, **response.headers, **(ZIPPED if is_zipped else {})}
         await self._send(replace(response, headers=headers))
+
+    async def _answer_events(self, head: Head, streams: EventStreams) -> None:
+        """Send events for as long as the peer takes them and the server runs; one that is too slow is dropped."""
+        with streams.open(web_request(head, self._peer)) as pieces:
+            headers = {**WEB_HEADERS, **EVENTS_HEADERS}
+            self._write(response_head(WebResponse(iter(()), 200, EVENTS_TYPE, headers), closing=True))
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    if head.method == "HEAD" or not self._open:
+                        break
+                    self._allow_writing(len(piece))
+                    self._write(h11.Data(data=piece))
+                    await self._writable.wait()
+                    self.deadline = inf
+        self._write(h11.EndOfMessage())
 
     async def _send(self, response: WebResponse) -> None:
         """Write an answer in pieces, each when the peer has taken those before it."""

@@ -17,6 +17,8 @@ class HttpLimits:
 
     A body gets `body_seconds` plus its length at `slowest_rate` (bytes per second), and so does an answer with
     `write_seconds`. `buffered` is the number of bytes of bodies held in memory at once, over all connections.
+    `streams` of events are served at once, and no more than a quarter of `connections`; to one on which nothing happens
+    a sign of life is sent every `alive_seconds`.
     """
 
     connections: int = 10_000
@@ -27,6 +29,8 @@ class HttpLimits:
     idle_seconds: float = 30
     linger_seconds: float = 2
     buffered: int = 256 * 1024 * 1024
+    streams: int = 256
+    alive_seconds: float = 15
 
 
 class Phase(Enum):

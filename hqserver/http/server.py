@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from hqserver.http.connection import Connection
 from hqserver.http.crowd import Crowd, HttpLimits
+from hqserver.http.events import EventSource, EventStreams
 from hqserver.http.rules import AllowedHosts, OpenNetworks, is_loopback
 from hqserver.http.site import Site
 from hqserver.http.sockets import most_connections
@@ -28,7 +29,7 @@ class HttpServer:
     may ask for the server; its own name and addresses are known. `networks` (CIDR) may call beside this machine
     (CONTRACT 9.23). `body_limit` says how many bytes a caller's body may have, by default those of a large submission
     for everybody who is let in. `is_local` tells the peers whose answers are not worth compressing. `attempt` makes the
-    record, of a request's sender and body, by which its repetition is recognised.
+    record, of a request's sender and body, by which its repetition is recognised. `events` are served at `/events`.
     """
 
     def __init__(
@@ -45,13 +46,17 @@ class HttpServer:
         networks: Iterable[str] = (),
         is_local: Callable[[str], bool] = is_loopback,
         attempt: Callable[[str, bytes], Attempt | None] = lambda sender, body: None,
+        events: EventSource | None = None,
     ) -> None:
         limits = limits or HttpLimits()
         self._address = host, port
         limits = replace(limits, connections=most_connections(limits.connections))
         name = socket.gethostname()
+        workers = Workers(call, web, threads)
+        most = min(limits.streams, limits.connections // 4)
         self._site = Site(
-            workers=Workers(call, web, threads),
+            workers=workers,
+            events=EventStreams(events, workers, most, limits.alive_seconds) if events else None,
             crowd=Crowd(limits),
             hosts=AllowedHosts({host, name, name.partition(".")[0], *allowed_hosts}),
             networks=OpenNetworks(networks),
@@ -74,6 +79,8 @@ class HttpServer:
         """Listen, and return address and port. Raises `OSError` where the port is taken or the address not ours."""
         loop = asyncio.get_running_loop()
         host, port = self._address
+        if self._site.events:
+            self._site.events.begin()
         self._listener = await loop.create_server(lambda: Connection(self._site), host, port, backlog=BACKLOG)
         self._sweeper = loop.create_task(self._sweep())
         bound = self._listener.sockets[0].getsockname()
@@ -83,6 +90,8 @@ class HttpServer:
         """Accept nothing more, let requests that have begun come to their end for so long, then close all."""
         site = self._site
         site.stopping.set()
+        if site.events:
+            site.events.end()
         if self._listener:
             self._listener.close()
         for connection in site.crowd:

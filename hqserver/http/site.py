@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hqserver.http.crowd import Crowd
+from hqserver.http.events import EventStreams
 from hqserver.http.rules import AllowedHosts, OpenNetworks
 from hqserver.http.workers import Workers
 from hqserver.rpc.method import Caller
@@ -17,7 +18,8 @@ from hqserver.services.retries import Attempt
 class Site:
     """What all connections of a server share.
 
-    `attempt` makes a record of a request, from its sender and its body, by which its repetition is recognised.
+    `events` serves `/events`, where there is a farm. `attempt` makes a record of a request, from its sender and its
+    body, by which its repetition is recognised.
     `body_limit` says how many bytes a caller's body may have, `is_local` which peers gain nothing by compression.
     """
 
@@ -25,6 +27,7 @@ class Site:
     crowd: Crowd
     hosts: AllowedHosts
     networks: OpenNetworks
+    events: EventStreams | None
     attempt: Callable[[str, bytes], Attempt | None]
     body_limit: Callable[[Caller], int]
     is_local: Callable[[str], bool]

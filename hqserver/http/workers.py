@@ -80,6 +80,10 @@ class Workers:
 
         return await self._in(self._pool, answer)
 
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """Have something short done by the pool."""
+        return await self._in(self._pool, work)
+
     async def next_piece(self, pieces: Iterator[bytes]) -> bytes | None:
         """The next piece of a streamed answer, None at its end."""
         return await self._in(self._pool, lambda: next(pieces, None))

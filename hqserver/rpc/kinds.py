@@ -21,6 +21,7 @@ MOST_IDS = 100_000
 """Ids that one call may carry (CONTRACT 9.3)."""
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,16}", re.ASCII)
+_LABELLED = re.compile(r"\s*([+-]?[0-9]+)\s*\(.*\)\s*", re.ASCII)
 _ID = "an id (a whole number)"
 _T = TypeVar("_T")
 _EXACT = 2**53  # beyond it a double, which is how large ints travel, no longer holds every int
@@ -85,6 +86,11 @@ def _decimal(text: str) -> float:
     return float(text)
 
 
+def _labelled(value: object) -> int:
+    number = _LABELLED.fullmatch(value) if isinstance(value, str) else None
+    return _int(number[1] if number else value)
+
+
 def _bool(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -136,7 +142,7 @@ def _ids(value: object) -> list[int]:
     if not isinstance(value, list):
         raise ValueError
     if len(value) > MOST_IDS:
-        raise TooLarge(f"{len(value)} ids in one call; at most {MOST_IDS} are taken")
+        raise TooLarge(f"{len(value)} ids in one call; at most {MOST_IDS} are taken: send them in parts")
     return _entries([entry for entry in value if not (isinstance(entry, str) and not entry.strip())], _int, _ID)
 
 
@@ -150,6 +156,9 @@ def _names(value: object) -> list[str]:
 
 Id = Annotated[int, Kind("int", _ID, _int)]
 """An id, as an int or as text of one (CONTRACT 1.1)."""
+
+Priority = Annotated[int, Kind("int", "a whole number", _labelled)]
+"""A number as Houdini's menus write it, too: "5 (Medium)" is 5 (CONTRACT 9.5)."""
 
 Ids = Annotated[list[int], Kind("array", "a list of ids", _ids)]
 """A list of ids; blank entries are skipped, more than `MOST_IDS` are refused with 413 (CONTRACT 9.3, 9.5)."""

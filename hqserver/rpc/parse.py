@@ -32,6 +32,7 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+_IN_PARTS = "send it in several calls, in newjob the children of a job with its id as parent_id"
 _PIECE = 64 * 1024  # expat keeps the interpreter to itself while it reads a piece
 _LONG_TAG = re.compile(rb"<(?!!\[CDATA\[)[^<>]{4096}")
 _LONGEST_TAG = 4096
@@ -201,7 +202,10 @@ def _handlers(parser: expat.XMLParserType, limits: Limits) -> list[object]:
             branches.append(held)
             held = []
             if len(branches) > deepest:
-                raise InvalidRequest(f"arrays and structs nested deeper than {limits.depth}")
+                raise InvalidRequest(
+                    f"arrays and structs nested deeper than {limits.depth}, which is {limits.depth // 2 - 1} levels of"
+                    " children; send deeper families as JSON text, or as a flat list with stubId and childStubIds"
+                )
 
     def end(tag: str) -> None:
         nonlocal element, held
@@ -249,7 +253,7 @@ def parse(body: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, list[objec
     `UnknownEncoding`, `InvalidRequest`, `BadParameters` (a value that is not of its type) or `TooLarge`.
     """
     if len(body) > limits.body:
-        raise TooLarge(f"a request of {len(body)} bytes; at most {limits.body} are taken")
+        raise TooLarge(f"a request of {len(body)} bytes; at most {limits.body} are taken: {_IN_PARTS}")
     parser = expat.ParserCreate()
     call = _handlers(parser, limits)
     elements = 0
@@ -260,7 +264,7 @@ def parse(body: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, list[objec
                 raise InvalidRequest(f"a tag longer than {_LONGEST_TAG} bytes")
             elements += body.count(b"<", start, end) - body.count(b"</", start, end)
             if elements > limits.elements:
-                raise TooLarge(f"more than {limits.elements} elements of XML in one call")
+                raise TooLarge(f"more than {limits.elements} elements of XML in one call: {_IN_PARTS}")
             parser.Parse(body[start:end], False)
             if min(end, len(body)) - parser.CurrentByteIndex > 2 * _PIECE:
                 # Inside one token since the piece before last: a comment without end, which expat reads anew

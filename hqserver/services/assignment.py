@@ -23,6 +23,7 @@ from .board import Blocked, holdings, open_board
 from .farm import Farm
 from .job_queue import JobQueue
 from .progression import claim, encode_resources
+from .rates import note_starts
 from .sheet import Sheet
 
 _MOST_CLAIMS = 256
@@ -139,7 +140,10 @@ class _Pass:
     def _serve(self, queue: JobQueue, job: Queued, requirement: Requirement) -> None:
         """Give out a job's work, one client an item."""
         wanted = Wanted(job.job_id, requirement, self.blocked.of(job.root_id))
+        row = self.sheet.job(job.job_id)
         while self.claimed < _MOST_CLAIMS:
+            if row.max_concurrent and self.sheet.at_work(row) >= row.max_concurrent:
+                return
             seat = self.board.choose(wanted)
             if seat is None:
                 queue.nobody_for(wanted, job.root_id, only_it=_could_serve(self.board, requirement))
@@ -218,6 +222,7 @@ class _Pass:
     def _claim(self, item: work.WorkRow, requirement: Requirement, seats: Sequence[Seat]) -> None:
         claimed = [self._run(item, requirement, seat, slot) for slot, seat in enumerate(seats)]
         claim(self.sheet, item, claimed, [seat.label for seat in seats])
+        note_starts(self.sheet, claimed[0].id, self.board.stock.start(requirement.resources))
         self.claimed += 1
 
     def _run(self, item: work.WorkRow, requirement: Requirement, seat: Seat, slot: int) -> runs.RunRow:

@@ -118,5 +118,6 @@ def _compared(connection: sqlite3.Connection, row: jobs.JobRow) -> Iterator[tupl
         children_failed=failed + row.deleted_failed,
         held=row.held,
         pending=work.pending,
+        by_hand=bool(row.by_hand),
     )
     yield "status", str(row.status), str(rolled_up)

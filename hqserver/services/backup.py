@@ -60,7 +60,8 @@ def _keep(database: Database, folder: Path, now: float, may_go_on: Callable[[], 
         except OSError:  # a file system without links
             shutil.copyfile(hourly, daily)
     for kind, most in _KEPT.items():
-        for old in _copies(folder, kind)[most:]:
+        # Those nearest to now: of two that a wrong clock named for a time to come, neither outlives all others.
+        for old in sorted(_copies(folder, kind), key=lambda copy: abs(now - _time_of(copy)))[most:]:
             old.unlink(missing_ok=True)
 
 
@@ -111,6 +112,6 @@ def _copies(folder: Path, kind: str) -> list[Path]:
 
 
 def _is_due(folder: Path, kind: str, now: float) -> bool:
-    """Whether the newest is too old, or of a time to come: then the clock was wrong once."""
-    newest = _copies(folder, kind)[:1]
-    return not newest or not 0 <= now - _time_of(newest[0]) < _SECONDS[kind]
+    """Whether the newest is too old. One of a time to come does not count: then the clock was set back since."""
+    ages = [now - _time_of(copy) for copy in _copies(folder, kind)]
+    return not any(0 <= age < _SECONDS[kind] for age in ages)

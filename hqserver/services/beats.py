@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from dataclasses import dataclass
 
+from hqserver.domain.agenda import fill_in, piece_environment
 from hqserver.domain.crash import crash_point
 from hqserver.domain.hooks import outcome_of
 from hqserver.domain.jobspec import command_for
@@ -19,13 +20,15 @@ from hqserver.store.runs import Order
 
 from . import client_control
 from .assignment import hand_out_to
+from .events import tell_of_client
 from .farm import Farm
 from .folders import folder_environment
+from .known_ids import heed_known_ids
 from .losses import come_back
 from .package import client_package
 from .progression import happen
 from .registration import authenticate
-from .reports import ENDED, REFUSED, Report, apply
+from .reports import ENDED, NOT_YET, REFUSED, Report, apply
 from .sheet import Sheet
 from .watch import Presence
 
@@ -46,7 +49,8 @@ class Piece:
 class Beat:
     """A heartbeat as it came in, checked. Memory and disk in kB, idle time and offset from UTC in minutes.
 
-    `leaving`: the daemon has ended everything and is about to end itself, for good.
+    `leaving`: the daemon has ended everything and is about to end itself, for good. `highest_job`: the highest id of a
+    job that it knows.
     """
 
     session: str
@@ -63,6 +67,7 @@ class Beat:
     output: tuple[Piece, ...]
     reports: tuple[Report, ...]
     leaving: bool = False
+    highest_job: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +84,10 @@ def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
     """Take in a beat. Raises `NotAuthenticated` and `Conflict` as `authenticate` does.
 
     A beat with nothing new touches memory only. Output is stored before reports are applied, so that the log of a
-    job that has ended is complete.
+    job that has ended is complete: a report that comes before the whole log is stored is left unanswered.
     """
     presence = authenticate(farm, secret, beat.session)
+    heed_known_ids(farm, beat.highest_job, presence.row.label)
     late = beat.sequence <= presence.sequence
     # After a restart of the server nobody remembers that the client was lost; the database does.
     back = presence.lost or presence.sequence == 0
@@ -94,6 +100,8 @@ def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
         crash_point("reports_before_applied")
     if beat.reports or back or withdraw:
         results = farm.database.write(lambda transaction: _apply(farm, transaction, presence, beat, back, withdraw))
+        unanswered = {report.run for report in beat.reports if report.id not in results}
+        output |= {run: _stored(farm, run) for run in unanswered}
         presence.lost = False
         if beat.reports:
             crash_point("reports_applied")
@@ -137,8 +145,14 @@ def _store(farm: Farm, client_id: int, piece: Piece) -> int:
         return farm.output.append(run.job_id, run.id, piece.offset, piece.data)
     except OSError as problem:
         # A full disk must not keep the other runs' news from arriving; the client sends the piece again.
-        _LOG.error("the log of run %s cannot be written: %s", run.id, problem)
+        _LOG.error("the log of run %s of job %d cannot be written: %s", run.id, run.job_id, problem)
         return farm.output.size(run.job_id, run.id)
+
+
+def _stored(farm: Farm, run_id: str) -> int:
+    with farm.database.read() as connection:
+        run = runs.load(connection, run_id)
+    return farm.output.size(run.job_id, run.id) if run is not None else 0
 
 
 def _apply(
@@ -146,23 +160,26 @@ def _apply(
 ) -> dict[str, str]:
     client_id, label = presence.row.id, presence.row.label
     with Sheet(farm, transaction, client_id) as sheet:
+        if presence.lost:
+            tell_of_client(farm, transaction, label, "lost", "back")
         if back:
             presence.orders_waiting = True  # runs whose work was given to others meanwhile are to be ended
             for run in runs.live_of_client(sheet.connection, client_id):
                 if run.status is RunStatus.LOST:
                     come_back(sheet, run, label)
-        results = {report.id: apply(sheet, client_id, label, report) for report in beat.reports}
+        answers = {report.id: apply(sheet, client_id, label, report) for report in beat.reports}
         if withdraw:
             # It neither reports nor queues what was offered, so it never got the order and will not be sent it.
             for run in runs.live_of_client(sheet.connection, client_id):
                 # A hook belongs to the command that has ended there: a client that drains runs it all the same.
                 if run.status is RunStatus.OFFERED and run.id not in beat.queued and not run.kind:
                     happen(sheet, run, RunEvent.REFUSED, reason=f"{label} takes no new work")
-    if any(report.kind in (ENDED, REFUSED) for report in beat.reports):
-        # The client reports and fetches in the same call: what its freed CPUs can take goes back with the answer.
-        with Sheet(farm, transaction, client_id) as sheet:
+        if any(report.kind in (ENDED, REFUSED) for report in beat.reports):
+            # The client reports and fetches in the same call: what its freed CPUs can take goes back with the answer.
+            sheet.settle()
+            sheet.write_rows()
             hand_out_to(farm, sheet, client_id)
-    return results
+    return {report: answer for report, answer in answers.items() if answer != NOT_YET}
 
 
 def _orders(farm: Farm, presence: Presence, beat: Beat) -> list[dict[str, object]]:
@@ -211,6 +228,7 @@ def _start(farm: Farm, connection: sqlite3.Connection, presence: Presence, order
     environment = {
         **folder_environment(farm, connection, key),
         **specification.get("environment", {}),
+        **piece_environment(order.piece),
         "JOBID": str(order.job_id),
         "ROOTJOBID": str(order.root_id),
         "HQHOSTS": ",".join(hosts),
@@ -228,8 +246,8 @@ def _start(farm: Farm, connection: sqlite3.Connection, presence: Presence, order
         "run": order.run_id,
         "job": order.job_id,
         "root": order.root_id,
-        "work": order.work_name,
-        "command": command_for(command, key) or "",
+        "work": order.piece.name,
+        "command": fill_in(command_for(command, key) or "", order.piece),
         "shell": specification.get("shell", ""),
         "environment": environment,
         "cpus": order.cpus,

@@ -10,14 +10,20 @@ from hqserver.domain.resources import Stock, Supply
 from hqserver.store import failures, resources, runs
 
 from .farm import Farm
+from .rates import recent_starts
+from .standing import moment_of, standing, why_not_taking
 
 
-def open_board(farm: Farm, connection: sqlite3.Connection, only: int | None = None) -> Board:
-    """Every client of the farm with what it runs, or only one client; what is left of the counted resources."""
+def open_board(
+    farm: Farm, connection: sqlite3.Connection, only: int | None = None, *, explained: bool = False
+) -> Board:
+    """Every client of the farm with what it runs, or only one client; what is left of the counted resources.
+
+    `explained`: with all that is asked of each client before it takes any work, for who asks why.
+    """
     occupied = runs.occupancy(connection, only)
-    unconfirmed = runs.unconfirmed_clients(connection)
     held = farm.holds.held_for()
-    monotonic, now = farm.clock.monotonic(), farm.clock.now()
+    at = moment_of(farm, connection, occupied)
     seats: dict[int, Seat] = {}
     known = farm.watch.every() if only is None else [farm.watch.get(only)]
     for presence in known:
@@ -25,10 +31,8 @@ def open_board(farm: Farm, connection: sqlite3.Connection, only: int | None = No
             continue
         client_id = presence.row.id
         cpus_used, live_runs = occupied.get(client_id, (0, 0))
-        why_not = farm.watch.why_not_taking(presence, monotonic, now, unconfirmed)
+        why_not = why_not_taking(presence, at)
         probed = bool(presence.row.sick)
-        if probed and live_runs and not why_not:
-            why_not = f"is tried with one job, after {presence.row.sick}"
         seats[client_id] = Seat(
             client_id=client_id,
             facts=farm.watch.facts(presence),
@@ -41,6 +45,7 @@ def open_board(farm: Farm, connection: sqlite3.Connection, only: int | None = No
             why_not=why_not,
             held_for=held.get(client_id),
             probed=probed,
+            standing=standing(presence, at) if explained else (),
         )
     used: list[tuple[str, str, int]] = []
     for client_id, sharing, taken in runs.special(connection):
@@ -48,8 +53,9 @@ def open_board(farm: Farm, connection: sqlite3.Connection, only: int | None = No
             seats[client_id].sharing.update(sharing.split(","))
         hostname = _hostname(farm, client_id)
         used += [(hostname, name, amount) for name, amount in json.loads(taken or "{}").items()]
-    supplies = {name: Supply(row.total, bool(row.per_machine)) for name, row in resources.totals(connection).items()}
-    return Board(seats.values(), Stock(supplies, used))
+    totals = resources.totals(connection)
+    supplies = {name: Supply(row.total, row.counting) for name, row in totals.items()}
+    return Board(seats.values(), Stock(supplies, used, recent_starts(farm, connection, totals)))
 
 
 def holdings(farm: Farm, connection: sqlite3.Connection, work_id: int) -> list[Holding]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.domain.availability import from_text
-from hqserver.store import groups, lookup, runs
+from hqserver.store import groups, lookup
 
 from .attributes import Attribute, Batch, field, moment
 from .farm import Farm
 from .package import client_package
+from .standing import moment_of, why_not_taking
 
 
 def named(farm: Farm, client_id: int) -> dict[str, Any]:
@@ -23,11 +24,9 @@ def named(farm: Farm, client_id: int) -> dict[str, Any]:
 
 def why_unavailable(batch: Batch) -> list[str]:
     """Of each client why it takes no new work, "" where it does."""
-    watch, clock = batch.farm.watch, batch.farm.clock
-    monotonic, now = clock.monotonic(), clock.now()
-    unconfirmed = runs.unconfirmed_clients(batch.connection)
-    presences = (watch.get(client_id) for client_id in batch.ids)
-    return [watch.why_not_taking(each, monotonic, now, unconfirmed) for each in presences if each is not None]
+    at = moment_of(batch.farm, batch.connection)
+    presences = (batch.farm.watch.get(client_id) for client_id in batch.ids)
+    return [why_not_taking(each, at) for each in presences if each is not None]
 
 
 def _running_jobs(batch: Batch) -> list[list[int]]:

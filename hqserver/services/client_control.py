@@ -14,12 +14,13 @@ from typing import Any, Literal
 from hqserver.domain import availability
 from hqserver.domain.errors import BadParameters
 from hqserver.domain.values import Wrong, as_text
-from hqserver.store import clients, groups
+from hqserver.store import clients, groups, runs
 from hqserver.store.clients import Settable
 from hqserver.store.database import Transaction
 
 from . import health, registration
 from .directory import Directory, registered, registered_client
+from .events import tell_of_client
 from .farm import Farm
 from .groups import announce
 from .package import client_package
@@ -44,6 +45,9 @@ def set_disabled(farm: Farm, clientname: str, disabled: bool) -> bool:
     def write(transaction: Transaction) -> None:
         for presence in found:
             _set(farm, transaction, presence.row.id, "disabled", int(disabled))
+            if bool(presence.row.disabled) != disabled:
+                words = ("enabled", "disabled") if disabled else ("disabled", "enabled")
+                tell_of_client(farm, transaction, presence.row.label, *words)
             if not disabled:
                 with Sheet(farm, transaction) as sheet:
                     health.recover(sheet, presence.row.id)
@@ -107,9 +111,19 @@ def restart(farm: Farm, client_ids: Sequence[int]) -> None:
 def remove(farm: Farm, client_ids: Sequence[int]) -> None:
     """Take clients off the farm: each is told to end its runs and stop, and hidden once it is silent past its time.
 
-    Unknown clients are ignored (CONTRACT 9.3).
+    The history of each job that one of them runs says so (CONTRACT 3.6). Unknown clients are ignored (9.3).
     """
-    _ask(farm, _known(farm, client_ids), "end")
+    leaving = _known(farm, client_ids)
+
+    def tell_jobs(transaction: Transaction) -> None:
+        with Sheet(farm, transaction) as sheet:
+            for presence in leaving:
+                for job_id in {run.job_id for run in runs.live_of_client(sheet.connection, presence.row.id)}:
+                    why = f"{presence.row.label} was removed from the farm; what it runs ends, another may take it over"
+                    sheet.note(job_id, "client removed", why, presence.row.id)
+
+    farm.database.write(tell_jobs)
+    _ask(farm, leaving, "end")
     hide_silent(farm)
 
 
@@ -157,6 +171,7 @@ def hide(farm: Farm, client_id: int) -> None:
         _set(farm, transaction, client_id, "name", f"{presence.row.name}~{client_id}")
         groups.forget_client(transaction.connection, client_id)
         announce(farm, transaction)
+        tell_of_client(farm, transaction, presence.row.label, "", "removed")
         _LOG.info("%s was removed", presence.row.label)
 
     farm.database.write(write)

@@ -1,7 +1,8 @@
-"""What people ask of jobs: cancel, pause, resume, reschedule, eject, change (CONTRACT 3.5, 9.3, 9.8 to 9.12).
+"""What HQueue's callers ask of jobs: cancel, pause, resume, reschedule, eject (CONTRACT 3.5, 9.3, 9.8 to 9.12).
 
 All of them act on whole families, in several short transactions; ids that do not exist, and jobs in a status that asks
-for nothing, are ignored (9.3). What needs a client's doing is durable first, and confirmed by the client later.
+for nothing, are ignored (9.3). `services.changing` does the same in one call with a result for each job; what an action
+does to one job stands in `services.job_actions`, and when it means anything in `domain.control`.
 """
 
 from __future__ import annotations
@@ -9,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hqserver.domain.conditions import permitted
+from hqserver.domain.control import Action
 from hqserver.domain.errors import BadParameters, NotFound
-from hqserver.domain.lifecycle import WorkEvent
 from hqserver.domain.requirement import requirement_from
-from hqserver.domain.status import RunStatus, WorkStatus
 from hqserver.domain.values import Wrong
-from hqserver.store import failures, jobs, runs, work
+from hqserver.store import failures, jobs
 from hqserver.store.database import Transaction
 
+from . import job_actions
 from .families import in_parts, to_pause, to_reschedule, to_resume, unfinished_below
 from .farm import Farm
-from .losses import supersede
-from .progression import end_run, pause_run, resume_run
 from .sheet import Sheet
 
 
@@ -29,22 +28,9 @@ def cancel(farm: Farm, job_ids: Sequence[int], reason: str) -> None:
 
     Jobs that run keep their status until their client confirms that nothing of them is left.
     """
-
-    def change(sheet: Sheet, row: jobs.JobRow) -> None:
-        if row.finished or row.cancelled:
-            return
-        row.cancelled, row.held = 1, ""
-        if row.pending:
-            sheet.note(row.id, "hooks skipped", f"{row.hooks.replace(',', ', ')}: its command has left its client")
-        for waiting in (WorkStatus.QUEUED, WorkStatus.RUNNABLE):
-            sheet.move_waiting_work(row, waiting, WorkEvent.CANCEL, reason)
-        for run in runs.live_of_job(sheet.connection, row.id):
-            end_run(sheet, run, "cancel", f"ending on {farm.watch.label(run.client_id)}: {reason}")
-        sheet.unsettle(row.id, reason)
-
     with farm.database.read() as connection:
         family = unfinished_below(connection, job_ids)
-    _change(farm, family, change)
+    _change(farm, family, _each(Action.CANCEL, job_actions.cancel, reason))
 
 
 def pause(farm: Farm, job_ids: Sequence[int], reason: str) -> None:
@@ -52,36 +38,16 @@ def pause(farm: Farm, job_ids: Sequence[int], reason: str) -> None:
 
     A running job is `paused` when its client has confirmed that every process of it stands still.
     """
-
-    def change(sheet: Sheet, row: jobs.JobRow) -> None:
-        if row.finished or row.cancelled or row.held == "pause":
-            return
-        row.held = "pause"
-        sheet.note(row.id, "held", reason)
-        for run in runs.live_of_job(sheet.connection, row.id):
-            pause_run(sheet, run, reason)
-        sheet.unsettle(row.id, reason)
-
     with farm.database.read() as connection:
         family = to_pause(connection, job_ids)
-    _change(farm, family, change)
+    _change(farm, family, _each(Action.PAUSE, job_actions.pause, reason))
 
 
 def resume(farm: Farm, job_ids: Sequence[int], reason: str) -> None:
     """Let paused jobs and all below them go on, those that a paused parent shares included."""
-
-    def change(sheet: Sheet, row: jobs.JobRow) -> None:
-        if row.finished or row.cancelled or row.held != "pause":
-            return
-        row.held = ""
-        sheet.note(row.id, "resumed", reason)
-        for run in runs.live_of_job(sheet.connection, row.id):
-            resume_run(sheet, run, reason)
-        sheet.unsettle(row.id, reason)
-
     with farm.database.read() as connection:
         family = to_resume(connection, job_ids)
-    _change(farm, family, change)
+    _change(farm, family, _each(Action.RESUME, job_actions.resume, reason))
     farm.ask_for_pass()
 
 
@@ -90,9 +56,7 @@ def eject(farm: Farm, job_ids: Sequence[int], reason: str) -> None:
     the same client is the last to get them again (9.12)."""
 
     def change(sheet: Sheet, row: jobs.JobRow) -> None:
-        for run in runs.live_of_job(sheet.connection, row.id) if not row.cancelled else ():
-            if run.status is not RunStatus.LOST and not run.kind:
-                end_run(sheet, run, "eject", f"taken off {farm.watch.label(run.client_id)}: {reason}")
+        job_actions.migrate(sheet, row, reason)
 
     with farm.database.read() as connection:
         family = unfinished_below(connection, job_ids)
@@ -102,36 +66,23 @@ def eject(farm: Farm, job_ids: Sequence[int], reason: str) -> None:
 def reschedule(farm: Farm, job_ids: Sequence[int], reason: str) -> None:
     """Have finished jobs done again, with the finished jobs above them and the failed ones below (3.5).
 
-    Other children keep their results. An unfinished job is left alone (9.12). Clients that were blocked for these
-    jobs' roots may try again.
+    Other children keep their results. An unfinished job is left alone (9.12), but for one that was cancelled: what its
+    client is still killing goes back to the queue once that is confirmed. Clients that were blocked for these jobs'
+    roots may try again.
     """
 
     def change(sheet: Sheet, row: jobs.JobRow) -> None:
-        if not row.finished:
-            return
-        sheet.note(row.id, "rescheduled", reason)
-        _reset(sheet, row, reason)
-        failures.forget(sheet.connection, [row.root_id])
+        if row.over:
+            job_actions.rerun(sheet, row, reason)
+            forgiven.add(row.root_id)
 
+    forgiven: set[int] = set()
     with farm.database.read() as connection:
         family = to_reschedule(connection, job_ids)
     # In one transaction: a parent that runs before its child is reset would be wrong.
     if family:
-        _change_part(farm, family, change)
+        _change_part(farm, family, change, lambda sheet: failures.forget(sheet.connection, forgiven))
         farm.ask_for_pass()
-
-
-def _reset(sheet: Sheet, row: jobs.JobRow, reason: str) -> None:
-    row.cancelled = row.deleted_failed = 0
-    row.tries = row.tries_given
-    row.runnable_at = row.started_at = row.command_started_at = row.command_ended_at = None
-    for run in runs.live_of_job(sheet.connection, row.id):
-        supersede(sheet, run, reason)  # an abandoned job's run, whose client is silent
-    for item in work.of_job(sheet.connection, row.id):
-        item.tries, item.losses, item.avoid_client_id = row.tries_given, 0, None
-        item.pending = item.pending_reason = item.hooks = ""
-        sheet.move_work(item, WorkEvent.RESET, reason)
-    sheet.unsettle(row.id, reason)
 
 
 def set_priority(farm: Farm, job_ids: Sequence[int], priority: int) -> None:
@@ -141,8 +92,7 @@ def set_priority(farm: Farm, job_ids: Sequence[int], priority: int) -> None:
 
     def change(sheet: Sheet, row: jobs.JobRow) -> None:
         if not row.finished and row.priority != priority:
-            sheet.note(row.id, "priority changed", f"from {row.priority} to {priority}")
-            row.priority = priority
+            job_actions.set_priority(sheet, row, priority)
 
     with farm.database.read() as connection:
         family = unfinished_below(connection, job_ids)
@@ -194,17 +144,36 @@ def warn_of_blocked_clients(farm: Farm, job_id: int, show: bool) -> None:
     farm.database.write(write)
 
 
+def _each(
+    action: Action, act: Callable[[Sheet, jobs.JobRow, str], None], reason: str
+) -> Callable[[Sheet, jobs.JobRow], None]:
+    """An action for each job to which it means something."""
+
+    def change(sheet: Sheet, row: jobs.JobRow) -> None:
+        if not job_actions.why_not_now(action, row):
+            act(sheet, row, reason)
+
+    return change
+
+
 def _change(farm: Farm, job_ids: Sequence[int], change: Callable[[Sheet, jobs.JobRow], None]) -> None:
     for part in in_parts(job_ids):
         _change_part(farm, part, change)
 
 
-def _change_part(farm: Farm, job_ids: Sequence[int], change: Callable[[Sheet, jobs.JobRow], None]) -> None:
+def _change_part(
+    farm: Farm,
+    job_ids: Sequence[int],
+    change: Callable[[Sheet, jobs.JobRow], None],
+    at_last: Callable[[Sheet], None] = lambda sheet: None,
+) -> None:
     def write(transaction: Transaction) -> None:
         with Sheet(farm, transaction) as sheet:
+            sheet.read(job_ids)
             for job_id in job_ids:
                 row = sheet.find(job_id)
                 if row is not None:
                     change(sheet, row)
+            at_last(sheet)
 
     farm.database.write(write)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from hqserver.domain.family import fails_its_parent
-from hqserver.store import jobs, runs
+from hqserver.store import jobs, removal, runs
 from hqserver.store.database import Transaction
+from hqserver.store.kin import Family
 
 from .families import finished_below, in_parts
 from .farm import Farm
@@ -26,38 +27,44 @@ def delete(farm: Farm, job_ids: Sequence[int]) -> None:
 
 def _delete(farm: Farm, transaction: Transaction, job_ids: Sequence[int]) -> None:
     with Sheet(farm, transaction) as sheet:
-        rows = [row for job_id in job_ids if (row := sheet.find(job_id)) is not None and row.finished]
-        rows = [row for row in rows if not runs.may_be_alive_of_job(sheet.connection, row.id)]
-        gone = [(row.id, runs.ids_of_job(sheet.connection, row.id)) for row in rows]
-        _remove(sheet, {row.id: row for row in rows})
+        delete_in(sheet, job_ids)
+
+
+def delete_in(sheet: Sheet, job_ids: Sequence[int]) -> set[int]:
+    """Remove those of these jobs that have ended and of which no client may run anything; the ids of those."""
+    family = Family(sheet.connection)
+    family.read(job_ids)
+    found = runs.of_jobs(sheet.connection, job_ids)
+    alive = {each.job_id for each in found if each.may_be_alive}
+    gone = {each for each in job_ids if (row := family.find(each)) is not None and row.finished} - alive
+    _remove(sheet, gone, family)
 
     def remove_output() -> None:
-        for job_id, run_ids in gone:
-            farm.output.remove(job_id, run_ids)
+        for each in found:
+            if each.job_id in gone:
+                sheet.farm.output.remove(each.job_id, [each.run_id])
 
-    transaction.after_commit(remove_output)
+    sheet.transaction.after_commit(remove_output)
+    return gone
 
 
-def _remove(sheet: Sheet, gone: dict[int, jobs.JobRow]) -> None:
+def _remove(sheet: Sheet, gone: Set[int], family: Family) -> None:
     """What the jobs meant for those that stay above them does not change; counters forget them."""
-    for row in gone.values():
-        failed = fails_its_parent(row.status)
-        for child_id in jobs.children_of(sheet.connection, row.id):
-            if child_id not in gone:
-                child = sheet.job(child_id)
-                child.parents -= 1
-                if child.first_parent_id == row.id:
-                    child.first_parent_id = None
-        for parent_id in jobs.parents_of(sheet.connection, row.id):
+    sheet.reread()
+    removal.lose_parents(sheet.connection, gone, sheet.now)
+    sheet.read(gone)
+    family.read_parents(gone)
+    for job_id in gone:
+        failed = fails_its_parent(sheet.job(job_id).status)
+        for parent_id in family.parents_of(job_id):
             if parent_id not in gone:
                 parent = sheet.job(parent_id)
                 parent.children -= 1
                 parent.children_failed -= failed
                 parent.deleted_failed += failed
-    above = jobs.ancestors_of(sheet.connection, gone) - gone.keys()
+    above = jobs.ancestors_of(sheet.connection, gone) - gone
     sheet.forget(gone)
-    for job_id in gone:
-        jobs.delete(sheet.connection, job_id)
+    removal.delete(sheet.connection, gone)
     for each in above:
         relative = sheet.job(each)
         relative.tree = jobs.recount_tree(sheet.connection, each)

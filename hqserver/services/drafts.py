@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
+from hqserver.domain.agenda import Piece
 from hqserver.domain.conditions import Condition
 from hqserver.domain.errors import BadSpecification, Conflict, near_match
 from hqserver.domain.family import fails_its_parent
@@ -15,11 +16,16 @@ from hqserver.domain.job import Tree
 from hqserver.domain.jobspec import PROPERTIES, JobSpec, walk
 from hqserver.domain.mail import MailPolicy
 from hqserver.domain.requirement import Requirement, requirement_of
-from hqserver.domain.status import FINISHED_JOB, FINISHED_WORK
+from hqserver.domain.status import FINISHED_JOB, FINISHED_WORK, WorkStatus
 from hqserver.store import history, jobs
 from hqserver.store.jobs import JobRow, JobTexts
+from hqserver.store.queue import PLACES_A_JOB
+from hqserver.store.work import NewWork
 
 from .notices import warning
+
+SUBMITTED = "submitted"
+"""The line of a job's history that tells of its submission."""
 
 _STORED = {
     "shell": "shell",
@@ -52,6 +58,8 @@ class Draft:
     existing: list[int] = field(default_factory=list)
     submitted_by: str = ""
     conditions: tuple[Condition, ...] = ()
+    waiting: WorkStatus = WorkStatus.QUEUED
+    """Where its work stands from its first moment, if it has any."""
     pending: str = ""
     hooks: tuple[str, ...] = ()
 
@@ -106,12 +114,15 @@ def _row(spec: JobSpec, job_id: int, now: float) -> JobRow:
         requirement_id=0,
         name=spec.name,
         priority=spec.priority or 0,
+        position=job_id * PLACES_A_JOB,
         cpus=spec.cpus,
         tries=spec.tries,
         tries_given=spec.tries,
         weightless=int(spec.weightless),
         hooks=",".join(spec.hooks),
         lease=spec.lease,
+        agenda=int(spec.agenda is not None),
+        max_concurrent=spec.max_concurrent,
         mail_reasons=",".join(spec.email_reasons) if spec.email_to else "",
         queued_at=now,
         updated_at=now,
@@ -152,15 +163,7 @@ def children_first(drafts: Sequence[Draft]) -> list[Draft]:
 def texts_of(draft: Draft) -> JobTexts:
     """What is stored with the job and never read to schedule it."""
     spec = draft.spec
-    stored: dict[str, object] = {
-        name: value for attribute, name in _STORED.items() if (value := getattr(spec, attribute))
-    }
-    if spec.failure_patterns:
-        stored["failurePatterns"] = [asdict(each) for each in spec.failure_patterns]
-    if spec.email_to:
-        stored["emailTo"] = ",".join(spec.email_to)
-    if spec.unknown:
-        stored["unknown"] = spec.unknown
+    stored = stored_properties(spec)
     return JobTexts(
         uuid=spec.uuid or str(uuid.uuid4()),
         description=spec.description,
@@ -168,6 +171,33 @@ def texts_of(draft: Draft) -> JobTexts:
         submitted_by=draft.submitted_by,
         specification=json.dumps(stored, default=str) if stored else "{}",
     )
+
+
+def stored_properties(spec: JobSpec) -> dict[str, object]:
+    """Properties that have no column of their own, those that ask for nothing left out."""
+    stored: dict[str, object] = {
+        name: value for attribute, name in _STORED.items() if (value := getattr(spec, attribute))
+    }
+    if spec.failure_patterns:
+        stored["failurePatterns"] = [asdict(each) for each in spec.failure_patterns]
+    if spec.agenda is not None:
+        stored |= spec.agenda.written
+    if spec.email_to:
+        stored["emailTo"] = ",".join(spec.email_to)
+    if spec.unknown:
+        stored["unknown"] = spec.unknown
+    return stored
+
+
+def work_of(draft: Draft) -> Iterator[NewWork]:
+    """The work items of a draft: the pieces of its agenda, or its command and hooks as one; none where it has
+    neither."""
+    row, spec = draft.row, draft.spec
+    if spec.agenda is not None:
+        for piece, place in zip(spec.agenda.pieces, spec.agenda.places, strict=True):
+            yield NewWork(row.id, place, draft.waiting, spec.tries, piece)
+    elif spec.command or spec.hooks:
+        yield NewWork(row.id, 0, draft.waiting, spec.tries, Piece(""), draft.pending, ",".join(draft.hooks))
 
 
 def first_lines(draft: Draft, mail: MailPolicy | None, known: Container[str]) -> Iterator[history.Entry]:
@@ -186,7 +216,7 @@ def first_lines(draft: Draft, mail: MailPolicy | None, known: Container[str]) ->
             yield history.Entry(row.id, row.queued_at, "unknown resource", row.status, message)
     if message := warning(mail, draft.spec.email_to, draft.spec.email_reasons):
         yield history.Entry(row.id, row.queued_at, "no mail", row.status, message)
-    yield history.Entry(row.id, row.queued_at, "submitted", row.status)
+    yield history.Entry(row.id, row.queued_at, SUBMITTED, row.status)
 
 
 def note_start(parent: JobRow, child: JobRow) -> None:

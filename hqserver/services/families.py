@@ -7,11 +7,11 @@ again when each job is changed.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from hqserver.domain.status import FINISHED_JOB
 from hqserver.store import jobs
+from hqserver.store.kin import Family, Kin
 
 JOBS_A_TRANSACTION = 500
 
@@ -45,11 +45,11 @@ def finished_below(connection: sqlite3.Connection, job_ids: Iterable[int]) -> li
     return _below(connection, job_ids, wanted=lambda row: row.finished, spares=lambda row: True, leads=False)
 
 
-def _unfinished(row: jobs.JobRow) -> bool:
+def _unfinished(row: Kin) -> bool:
     return not row.finished and not row.cancelled
 
 
-def _unpaused(row: jobs.JobRow) -> bool:
+def _unpaused(row: Kin) -> bool:
     return _unfinished(row) and row.held != "pause"
 
 
@@ -57,8 +57,8 @@ def _below(
     connection: sqlite3.Connection,
     job_ids: Iterable[int],
     *,
-    wanted: Callable[[jobs.JobRow], bool],
-    spares: Callable[[jobs.JobRow], bool],
+    wanted: Callable[[Kin], bool],
+    spares: Callable[[Kin], bool],
     leads: bool,
 ) -> list[int]:
     """Jobs that are `wanted`, from those asked for down, but for a child of which another parent `spares` it.
@@ -68,54 +68,72 @@ def _below(
     asked = dict.fromkeys(job_ids)
     chosen: dict[int, None] = {}
     looked_at: set[int] = set()
-    known: dict[int, jobs.JobRow | None] = {}
+    family = Family(connection)
 
-    def find(job_id: int) -> jobs.JobRow | None:
-        if job_id not in known:
-            known[job_id] = jobs.load(connection, job_id)
-        return known[job_id]
+    def spared(child_id: int, by: int) -> bool:
+        child = family.find(child_id)
+        others = family.parents_of(child_id) if child is not None and child.parents > 1 else [by]
+        return any(
+            (parent := family.find(other)) is not None and spares(parent) for other in others if other not in looked_at
+        )
 
-    waiting = deque(asked)
-    while waiting:
-        job_id = waiting.popleft()
-        row = find(job_id)
-        if row is None or job_id in looked_at:
-            continue
-        if wanted(row):
-            chosen[job_id] = None
-        elif not leads or job_id not in asked:
-            continue
-        looked_at.add(job_id)
-        for child_id in jobs.children_of(connection, job_id) if row.children else ():
-            others = [parent for parent in jobs.parents_of(connection, child_id) if parent not in looked_at]
-            if not any((parent := find(other)) is not None and spares(parent) for other in others):
-                waiting.append(child_id)
+    generation = list(asked)
+    while generation:
+        family.read_down(generation)
+        below: list[int] = []
+        for job_id in generation:
+            row = family.find(job_id)
+            if row is None or job_id in looked_at:
+                continue
+            if wanted(row):
+                chosen[job_id] = None
+            elif not leads or job_id not in asked:
+                continue
+            looked_at.add(job_id)
+            if row.children:
+                below += [child_id for child_id in family.children_of(job_id) if not spared(child_id, job_id)]
+        generation = below
     return list(chosen)
 
 
 def to_reschedule(connection: sqlite3.Connection, job_ids: Iterable[int]) -> list[int]:
     """The finished jobs of these, the finished jobs above them, and the failed ones below (CONTRACT 3.5).
 
-    Children come before their parents, so that no parent is looked at while a child of it is still to be reset.
+    A cancelled job whose kill is not confirmed yet is as good as finished. Children come before their parents, so that
+    no parent is looked at while a child of it is still to be reset.
     """
     chosen: dict[int, None] = {}
-    waiting = deque(job_ids)
-    while waiting:
-        job_id = waiting.popleft()
-        row = jobs.load(connection, job_id)
-        if row is None or job_id in chosen or not row.finished:
-            continue
-        chosen[job_id] = None
-        if row.children_failed:
-            waiting.extend(jobs.failed_children_of(connection, job_id))
-    for above in jobs.ancestors_of(connection, list(chosen)):
-        if above not in chosen and (row := jobs.load(connection, above)) is not None and row.status in FINISHED_JOB:
-            chosen[above] = None
-    return _children_first(connection, chosen)
+    family = Family(connection)
+    generation = list(job_ids)
+    while generation:
+        family.read_down(generation)
+        below: list[int] = []
+        for job_id in generation:
+            row = family.find(job_id)
+            if row is None or job_id in chosen or not _over(row):
+                continue
+            chosen[job_id] = None
+            if row.children_failed or row.children_unfinished:
+                below += jobs.failed_children_of(connection, job_id)
+        generation = below
+    above = jobs.ancestors_of(connection, list(chosen))
+    family.read_down(above)
+    chosen |= dict.fromkeys(each for each in above if (row := family.find(each)) is not None and _over(row))
+    return _children_first(family, chosen)
 
 
-def _children_first(connection: sqlite3.Connection, job_ids: Collection[int]) -> list[int]:
-    above = {job_id: [each for each in jobs.parents_of(connection, job_id) if each in job_ids] for job_id in job_ids}
+def children_first(connection: sqlite3.Connection, job_ids: Collection[int]) -> list[int]:
+    """These jobs so that each stands behind those of them that are its children."""
+    return _children_first(Family(connection), job_ids)
+
+
+def _over(row: Kin) -> bool:
+    return row.finished or row.cancelled
+
+
+def _children_first(family: Family, job_ids: Collection[int]) -> list[int]:
+    family.read_parents(job_ids)
+    above = {job_id: [each for each in family.parents_of(job_id) if each in job_ids] for job_id in job_ids}
     waiting = Counter(parent for parents in above.values() for parent in parents)
     ready = [job_id for job_id in job_ids if not waiting[job_id]]
     for job_id in ready:  # it grows meanwhile

@@ -13,6 +13,7 @@ from hqserver.store.output import OutputFiles
 
 from .health_record import Health
 from .holds import Holds
+from .journal import Journal
 from .watch import Watch
 
 
@@ -24,6 +25,13 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never jump, for every decision."""
+
+    def certain(self) -> float:
+        """UTC epoch seconds that have come for certain, for what is removed by its age.
+
+        The wall clock, but no further on than the seconds that passed since the start: what a clock that was set
+        ahead calls old may have ended a minute ago.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +93,4 @@ class Farm:
     settings: Mapping[str, str] = field(default_factory=dict)
     holds: Holds = field(default_factory=Holds)
     health: Health = field(default_factory=Health)
+    journal: Journal = field(default_factory=Journal)

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hqserver.domain.errors import Conflict, NotFound, near_match
+from hqserver.domain.event import EventKind
 from hqserver.domain.naming import given_name
 from hqserver.store import groups
 from hqserver.store.database import Transaction
 
 from .attributes import Batch, chosen, read
+from .events import tell_of_inventory
 from .farm import Farm
 from .group_attributes import GROUP_ATTRIBUTES
 
@@ -63,6 +65,7 @@ def create_group(farm: Farm, name: str) -> int:
         known = groups.id_of(transaction.connection, kept)
         if known is not None:
             raise Conflict(f"there is a client group called {kept!r} already; its id is {known}")
+        tell_of_inventory(farm, transaction, EventKind.GROUP, "created", kept)
         return groups.insert(transaction.connection, kept)
 
     return farm.database.write(write)
@@ -70,17 +73,17 @@ def create_group(farm: Farm, name: str) -> int:
 
 def delete_group(farm: Farm, group_id: int) -> None:
     """Remove a group; its clients stay. Raises `NotFound`."""
-    _change(farm, group_id, lambda connection: groups.delete(connection, group_id))
+    _change(farm, group_id, "deleted", lambda connection: groups.delete(connection, group_id))
 
 
 def add_client(farm: Farm, group_id: int, client_id: int) -> None:
     """Put a client into a group, where it is not in it yet. Raises `NotFound` for either."""
-    _change(farm, group_id, lambda connection: groups.add_member(connection, group_id, client_id), client_id)
+    _change(farm, group_id, "joined", lambda connection: groups.add_member(connection, group_id, client_id), client_id)
 
 
 def remove_client(farm: Farm, group_id: int, client_id: int) -> None:
     """Take a client out of a group, where it is in it. Raises `NotFound` for either."""
-    _change(farm, group_id, lambda connection: groups.remove_member(connection, group_id, client_id), client_id)
+    _change(farm, group_id, "left", lambda connection: groups.remove_member(connection, group_id, client_id), client_id)
 
 
 def announce(farm: Farm, transaction: Transaction) -> None:
@@ -95,16 +98,21 @@ def announce(farm: Farm, transaction: Transaction) -> None:
 
 
 def _change(
-    farm: Farm, group_id: int, action: Callable[[sqlite3.Connection], None], client_id: int | None = None
+    farm: Farm, group_id: int, what: str, action: Callable[[sqlite3.Connection], None], client_id: int | None = None
 ) -> None:
+    """`what`: the word by which the journal tells of it."""
+
     def write(transaction: Transaction) -> None:
-        if not groups.by_id(transaction.connection, [group_id]):
+        known = groups.by_id(transaction.connection, [group_id])
+        if not known:
             raise NotFound(f"there is no client group {group_id}")
         if client_id is not None:
             presence = farm.watch.get(client_id)
             if presence is None or presence.row.removed:
                 raise NotFound(f"there is no client {client_id}")
         action(transaction.connection)
+        label = farm.watch.label(client_id)
+        tell_of_inventory(farm, transaction, EventKind.GROUP, what, known[0][1], label)
         announce(farm, transaction)
 
     farm.database.write(write)

@@ -15,6 +15,7 @@ import logging
 from hqserver.store import clients, jobs, notes
 
 from .errors import note_client_error
+from .events import tell_of_client
 from .sheet import Sheet
 from .watch import Presence
 
@@ -66,6 +67,7 @@ def _set_aside(sheet: Sheet, presence: Presence, reason: str) -> None:
     clients.set_column(sheet.connection, client_id, "sick", reason)
     notes.add_automatic(sheet.connection, None, client_id, text, sheet.now)
     note_client_error(sheet.connection, client_id, text, sheet.now)
+    tell_of_client(sheet.farm, sheet.transaction, presence.row.label, "", "sick", reason)
     _LOG.warning("%s is %s", presence.row.label, text)
 
 
@@ -83,6 +85,7 @@ def recover(sheet: Sheet, client_id: int) -> None:
         return
     clients.set_column(sheet.connection, client_id, "sick", "")
     notes.add_automatic(sheet.connection, None, client_id, "not sick any more", sheet.now)
+    tell_of_client(farm, sheet.transaction, presence.row.label, "sick", "well")
     presence.row.sick = ""
     farm.health.well(client_id)
     sheet.transaction.after_commit(farm.ask_for_pass)

@@ -9,17 +9,13 @@ from typing import Any
 
 from hqserver.domain.family import ui_status
 from hqserver.domain.job import PROGRESS_UNIT, Tree, overall_progress, seconds_left
-from hqserver.domain.placement import Wanted
-from hqserver.domain.requirement import Requirement, requirement_from
 from hqserver.domain.status import JobStatus, WorkStatus
-from hqserver.domain.waiting import why_waiting
-from hqserver.store import failures, lookup
+from hqserver.store import lookup
 from hqserver.store.schema import TREE_COLUMNS, WORK_COLUMNS
 
 from .attributes import Attribute, Batch, column, moment
-from .board import open_board
 from .client_attributes import named
-from .farm import Farm
+from .job_reasons import blocked_of, requirements_of, waiting_for
 
 
 def tree_of(row: sqlite3.Row) -> Tree:
@@ -88,17 +84,12 @@ def _clients(batch: Batch) -> list[list[dict[str, Any]]]:
     return [[named(batch.farm, client_id) for client_id in found.get(job_id, [])] for job_id in batch.ids]
 
 
-def _requirements(batch: Batch) -> list[Requirement]:
-    keys = lookup.requirements(batch.connection, [row["requirement_id"] for row in batch.rows])
-    return [requirement_from(keys[row["requirement_id"]]) for row in batch.rows]
-
-
 def _conditions(batch: Batch) -> list[list[dict[str, str]]]:
-    return [[each.as_dict() for each in requirement.conditions] for requirement in _requirements(batch)]
+    return [[each.as_dict() for each in requirement.conditions] for requirement in requirements_of(batch)]
 
 
 def _hosts(batch: Batch) -> list[dict[str, int]]:
-    return [{"min": each.min_hosts, "max": each.max_hosts} for each in _requirements(batch)]
+    return [{"min": each.min_hosts, "max": each.max_hosts} for each in requirements_of(batch)]
 
 
 def _clients_on_hold(batch: Batch) -> list[list[dict[str, Any]]]:
@@ -106,14 +97,8 @@ def _clients_on_hold(batch: Batch) -> list[list[dict[str, Any]]]:
     return [[named(batch.farm, client_id) for client_id in holds.clients_of(job_id)] for job_id in batch.ids]
 
 
-def _blocked(batch: Batch) -> dict[int, frozenset[int]]:
-    """Clients that failed too much of each root job, by its id; in one query (CONTRACT 3.6)."""
-    roots = {row["root_id"] for row in batch.rows}
-    return failures.blocked(batch.connection, batch.farm.policy.max_failures_per_client, roots)
-
-
 def _blocked_clients(batch: Batch) -> list[list[str]]:
-    blocked = _blocked(batch)
+    blocked = blocked_of(batch)
     return [[batch.farm.watch.label(each) for each in sorted(blocked.get(row["root_id"], ()))] for row in batch.rows]
 
 
@@ -137,56 +122,6 @@ def _logs(batch: Batch) -> list[list[dict[str, Any]]]:
         ]
         for job_id in batch.ids
     ]
-
-
-def _waiting_for(batch: Batch) -> list[str]:
-    """The reason by the scheduler's own predicates (CONTRACT 10, Why)."""
-    ending = lookup.ending_clients(batch.connection, batch.ids)
-    lost = lookup.lost_clients(batch.connection, batch.ids)
-    found = [_waits_for_itself(batch.farm, row, ending, lost) for row in batch.rows]
-    waiting = [row for row, reason in zip(batch.rows, found, strict=True) if reason is None]
-    for_clients = iter(_wait_for_clients(Batch(batch.farm, batch.connection, waiting)) if waiting else ())
-    return [next(for_clients) if reason is None else reason for reason in found]
-
-
-def _waits_for_itself(
-    farm: Farm, row: sqlite3.Row, ending: Mapping[int, list[int]], lost: Mapping[int, list[int]]
-) -> str | None:
-    """What a job waits for that no free client could change; None where it waits for a client."""
-    if row["id"] in ending:
-        return f"ending on {_labels(farm, ending[row['id']])}"
-    if row["id"] in lost and row["ended_at"] is None:
-        otherwise = "the end of its lease" if row["lease"] else "another client"
-        return f"{_labels(farm, lost[row['id']])} to be heard again, or {otherwise}"
-    released = "somebody to unblock it" if row["held"] == "block" else "somebody to resume it"
-    if row["status"] == JobStatus.QUEUED:
-        children = f"{row['children_unfinished']} of {row['children']} children to end"
-        return f"{children} and {released}" if row["held"] else children
-    if row["status"] == JobStatus.PAUSED:
-        return released
-    if row["status"] == JobStatus.RUNNABLE and not row["claimable"]:
-        return "what it lacked at its last try, such as a licence; it is tried again soon"
-    return None if row["status"] == JobStatus.RUNNABLE else ""
-
-
-def _labels(farm: Farm, client_ids: Sequence[int]) -> str:
-    return ", ".join(farm.watch.label(client_id) for client_id in client_ids)
-
-
-def _wait_for_clients(batch: Batch) -> list[str]:
-    """Jobs that require the same wait for the same, but for those that hold clients of their own."""
-    farm = batch.farm
-    board = open_board(farm, batch.connection)
-    blocked = _blocked(batch)
-    reasons: dict[object, str] = {}
-    found = []
-    for row, requirement in zip(batch.rows, _requirements(batch), strict=True):
-        of_root = blocked.get(row["root_id"], frozenset())
-        key = (requirement, of_root, row["id"] if farm.holds.clients_of(row["id"]) else 0)
-        if key not in reasons:
-            reasons[key] = why_waiting(board, Wanted(row["id"], requirement, of_root))
-        found.append(reasons[key])
-    return found
 
 
 def _thread_ids(batch: Batch) -> list[int | None]:
@@ -233,7 +168,7 @@ JOB_ATTRIBUTES: dict[str, Attribute] = {
         Attribute("hosts", "How many clients it gets: min, max.", _hosts, "query"),
         Attribute("blockedClients", "Clients that failed too much of its root job.", _blocked_clients, "query"),
         Attribute("triesLeft", "Automatic retries left.", column("tries")),
-        Attribute("waitingFor", 'Why it waits, "" where it does not.', _waiting_for, "query"),
+        Attribute("waitingFor", 'Why it waits, "" where it does not.', waiting_for, "query"),
         Attribute(
             "showBlockedClientsWarning",
             "Whether the page warns of clients blocked for it.",
@@ -262,6 +197,10 @@ JOB_ATTRIBUTES: dict[str, Attribute] = {
         Attribute("uuid", "Permanent unique name.", column("uuid")),
         Attribute("root", "Id of the root by first parents, fixed at submission.", column("root_id")),
         Attribute("tasks", "Descendants: total, finished, failed.", _tasks),
+        Attribute(
+            "agenda", 'Its agenda as a frame range, "" without one or for a list of pieces.', _specified("agenda", "")
+        ),
+        Attribute("maxConcurrent", "Pieces that may run at once, 0 = unlimited.", column("max_concurrent")),
         Attribute("workCounts", "The job's own work items by status.", _work_counts),
         Attribute("outcome", "Of a succeeded job: exit, empty, byHand, imported.", column("outcome")),
         Attribute("held", 'pause, block or "": what holds it back.', column("held")),

@@ -7,13 +7,17 @@ always equals a recount from scratch (DESIGN, How a job moves; CONTRACT 9.19).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from hqserver.domain.errors import NotFound
+from hqserver.domain.event import DELETED, Event, EventKind
 from hqserver.domain.job import Tree
-from hqserver.store import history, jobs, runs
+from hqserver.domain.status import WORK_ON_CLIENT, JobStatus
+from hqserver.store import history, jobs, runs, work
 from hqserver.store.database import Transaction
+from hqserver.store.kin import ancestors_of_each
 
+from . import events
 from .farm import Farm
 from .notices import queue_mail
 
@@ -32,6 +36,8 @@ class Ledger:
         self._presence: dict[tuple[int, int], int] = {}
         self._ancestors: dict[int, tuple[int, ...]] = {}
         self._history: list[history.Entry] = []
+        self._was: dict[int, JobStatus] = {}
+        self._told: list[Event] = []
 
     def job(self, job_id: int) -> jobs.JobRow:
         """The job's row. Raises `NotFound`."""
@@ -49,6 +55,14 @@ class Ledger:
                 self._rows[job_id] = row
         return row
 
+    def read(self, job_ids: Iterable[int]) -> None:
+        """Read the rows of these jobs at once, and who stands above them, so that asking for each costs nothing."""
+        missing = [each for each in job_ids if each not in self._rows]
+        self._rows.update((row.id, row) for row in jobs.load_all(self.connection, missing))
+        wanted = [each for each in missing if each in self._rows and each not in self._ancestors]
+        above = ancestors_of_each(self.connection, wanted)
+        self._ancestors.update((each, tuple(above.get(each, ()))) for each in wanted)
+
     def ancestors(self, job_id: int) -> tuple[int, ...]:
         """Ids of the job's distinct ancestors."""
         found = self._ancestors.get(job_id)
@@ -60,11 +74,22 @@ class Ledger:
 
     def note(self, job_id: int, event: str, message: str = "", client_id: int | None = None) -> None:
         """A line of the job's history that is no change of its status."""
-        self._history.append(history.Entry(job_id, self.now, event, self.job(job_id).status, message, client_id))
+        row = self.job(job_id)
+        self._history.append(history.Entry(job_id, self.now, event, row.status, message, client_id))
+        self.tell(row, EventKind.HISTORY, "", event, message, client_id)
 
-    def log(self, row: jobs.JobRow, reason: str, client_id: int | None) -> None:
+    def log(self, row: jobs.JobRow, was: JobStatus, reason: str, client_id: int | None) -> None:
         """The line of the job's history that tells a change of its status."""
+        self._was.setdefault(row.id, was)
         self._history.append(history.Entry(row.id, self.now, "status", row.status, reason, client_id))
+        self.tell(row, EventKind.JOB, was, row.status, reason, client_id)
+
+    def tell(
+        self, row: jobs.JobRow, kind: EventKind, was: str, now: str, reason: str, client_id: int | None, work: str = ""
+    ) -> None:
+        """An event of the job, of its `work` or of a run, for the farm's journal."""
+        label = self.farm.watch.label(client_id)
+        self._told.append(Event(kind, row.id, row.root_id, work, label, was, now, reason))
 
     # Counters --------------------------------------------------------------------------------------------------
 
@@ -111,8 +136,13 @@ class Ledger:
             if relative.started_at is None:
                 relative.started_at = at
 
-    def flush(self) -> None:
-        """Write what changed. The ledger may be used on."""
+    def at_work(self, row: jobs.JobRow) -> int:
+        """How many of the job's work items are on a client that is not lost: what `maxConcurrent` limits."""
+        held = sum(row.work[status] for status in WORK_ON_CLIENT)
+        return held - work.count_lost(self.connection, row.id) if held else 0
+
+    def write_rows(self) -> None:
+        """Write the jobs' rows, so that queries see them. Their history is written with `flush`."""
         for job_id, change in self._tree_changes.items():
             for each in (job_id, *self.ancestors(job_id)):
                 self.job(each).tree.add(change)
@@ -122,18 +152,42 @@ class Ledger:
                     self.job(each).tree_clients += runs.count_presence(self.connection, each, client_id, count)
         for row in self._rows.values():
             row.updated_at = max(row.updated_at, self.now)
+            if row.max_concurrent:
+                row.capped = int(self.at_work(row) >= row.max_concurrent)
         jobs.save(self.connection, self._rows.values())
-        history.append(self.connection, self._history)
-        mailed = [entry for entry in self._history if self._rows[entry.job_id].mail_reasons]
-        if mailed:
-            queue_mail(self.farm, self.connection, mailed, self.now)
         self._tree_changes.clear()
         self._presence.clear()
+
+    def flush(self) -> None:
+        """Write what changed. The ledger may be used on."""
+        self.write_rows()
+        entries = [entry for entry in self._history if entry.event != "status" or not self._only_between(entry.job_id)]
+        history.append(self.connection, entries)
+        mailed = [entry for entry in entries if self._rows[entry.job_id].mail_reasons]
+        if mailed:
+            queue_mail(self.farm, self.connection, mailed, self.now)
+        told = [each for each in self._told if each.kind is not EventKind.JOB or not self._only_between(each.job_id)]
+        events.tell(self.farm, self.transaction, told, self.now)
         self._history.clear()
+        self._told.clear()
+        self._was.clear()
+
+    def _only_between(self, job_id: int | None) -> bool:
+        """Whether the job's changes of status tell nobody anything: between two pieces of an agenda none runs, and
+        the next one is given out in the transaction in which the one before it ended."""
+        row = self._rows.get(job_id or 0)
+        return row is not None and bool(row.agenda) and self._was.get(row.id) is row.status
+
+    def reread(self) -> None:
+        """Write what changed and read every row anew from here on, because a query is about to change some."""
+        self.flush()
+        self._rows.clear()
 
     def forget(self, job_ids: Collection[int]) -> None:
         """These jobs are about to be deleted: nothing of them is written any more. All else is written first."""
         for job_id in job_ids:
-            self._rows.pop(job_id, None)
+            row = self._rows.pop(job_id, None)
+            if row is not None:
+                self.tell(row, EventKind.JOB, row.status, DELETED, "", None)
         self.flush()
         self._ancestors.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,13 +26,20 @@ def job_details(farm: Farm, job_ids: Sequence[int], attribs: Sequence[str] | Non
 
     Raises `BadParameters` for an unknown attribute and `TooLarge` for too many jobs.
     """
+    with farm.database.read() as connection:
+        return job_details_in(farm, connection, job_ids, attribs)
+
+
+def job_details_in(
+    farm: Farm, connection: sqlite3.Connection, job_ids: Sequence[int], attribs: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """The same, in a picture that is open already."""
     extra = [name for name in attribs or () if name.startswith("x-")]
     attributes = chosen(JOB_ATTRIBUTES, None if attribs is None else [n for n in attribs if n not in extra], ["id"])
     if len(job_ids) > MOST_JOBS_COMPUTED and any(attribute.cost != "row" for attribute in attributes):
         raise TooLarge(f"{len(job_ids)} jobs with computed attributes; at most {MOST_JOBS_COMPUTED} a call")
-    with farm.database.read() as connection:
-        rows = lookup.jobs_by_id(connection, job_ids)
-        found = read(attributes, Batch(farm, connection, rows))
+    rows = lookup.jobs_by_id(connection, job_ids)
+    found = read(attributes, Batch(farm, connection, rows))
     if attribs is None or extra:
         for details, row in zip(found, rows, strict=True):
             kept = unknown_properties(row)
@@ -53,14 +61,14 @@ def client_details(farm: Farm, client_ids: Sequence[int] | None, attribs: Sequen
     Raises `BadParameters` for an unknown attribute, as everything here that takes attributes.
     """
     if client_ids is None:
-        return _read_clients(farm, [presence.row for presence in registered(farm)], attribs)
+        return read_clients(farm, [presence.row for presence in registered(farm)], attribs)
     found = [presence.row for each in client_ids if (presence := farm.watch.get(each)) is not None]
-    return _read_clients(farm, [row for row in found if not row.removed], attribs)
+    return read_clients(farm, [row for row in found if not row.removed], attribs)
 
 
 def client_detail(farm: Farm, client_id: int, attribs: Sequence[str] | None) -> dict[str, Any]:
     """One client. Raises `NotFound`."""
-    return _read_clients(farm, [registered_client(farm, client_id).row], attribs)[0]
+    return read_clients(farm, [registered_client(farm, client_id).row], attribs)[0]
 
 
 def client_detail_by_name(farm: Farm, clientname: str, attribs: Sequence[str] | None) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def client_detail_by_name(farm: Farm, clientname: str, attribs: Sequence[str] | 
     presence = directory.named(clientname)
     if presence is None:
         raise directory.unknown(clientname)
-    return _read_clients(farm, [presence.row], attribs)[0]
+    return read_clients(farm, [presence.row], attribs)[0]
 
 
 def client_details_by_name(
@@ -78,7 +86,7 @@ def client_details_by_name(
     """Those of the clients called so that exist, in the order asked for."""
     directory = Directory(farm)
     found = [presence.row for each in clientnames if (presence := directory.named(each)) is not None]
-    return _read_clients(farm, found, attribs)
+    return read_clients(farm, found, attribs)
 
 
 def client_detail_by_hostname(farm: Farm, hostname: str, attribs: Sequence[str] | None) -> dict[str, Any]:
@@ -87,7 +95,7 @@ def client_detail_by_hostname(farm: Farm, hostname: str, attribs: Sequence[str] 
     found = directory.on_host(hostname)
     if not found:
         raise directory.unknown(hostname)
-    return _read_clients(farm, [found[0].row], attribs)[0]
+    return read_clients(farm, [found[0].row], attribs)[0]
 
 
 def client_details_by_hostname(
@@ -97,10 +105,11 @@ def client_details_by_hostname(
     if hostnames is None:
         return client_details(farm, None, attribs)
     directory = Directory(farm)
-    return _read_clients(farm, [each.row for name in hostnames for each in directory.on_host(name)], attribs)
+    return read_clients(farm, [each.row for name in hostnames for each in directory.on_host(name)], attribs)
 
 
-def _read_clients(farm: Farm, rows: Sequence[ClientRow], attribs: Sequence[str] | None) -> list[dict[str, Any]]:
+def read_clients(farm: Farm, rows: Sequence[ClientRow], attribs: Sequence[str] | None) -> list[dict[str, Any]]:
+    """These clients with the attributes asked for, None = all, and always `id` and `hostname`."""
     attributes = chosen(CLIENT_ATTRIBUTES, attribs, ["id", "hostname"])
     with farm.database.read() as connection:
         return read(attributes, Batch(farm, connection, rows))

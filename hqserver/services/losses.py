@@ -123,7 +123,10 @@ def perish(sheet: Sheet, run: RunRow, client_label: str, why: str, *, reschedule
 def _abandon(sheet: Sheet, run: RunRow, item: work.WorkRow, client_label: str, *, reschedule: bool) -> None:
     if hooks := sheet.job(run.job_id).hooks:
         sheet.note(run.job_id, "hooks skipped", f"{hooks.replace(',', ', ')}: {client_label} is silent", run.client_id)
-    why = f"{item.losses} clients were lost with it" if reschedule else f"{client_label} is silent"
+    why = f"{client_label} is silent"
+    if reschedule:
+        lost = runs.clients_lost_with(sheet.connection, item.id)[-item.losses :]
+        why = f"its client was lost {item.losses} times: {', '.join(map(sheet.farm.watch.label, lost))}"
     sheet.move_work(item, WorkEvent.ABANDON, why)
 
 

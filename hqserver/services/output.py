@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 
 from hqserver.domain.errors import NotFound
+from hqserver.domain.run import output_marker
 from hqserver.store import lookup
 
 from .farm import Farm
@@ -15,7 +17,7 @@ from .farm import Farm
 class _Piece:
     run_id: str
     marker: str
-    missing: str
+    note: str
     size: int
 
 
@@ -23,22 +25,25 @@ def job_output(farm: Farm, job_id: int, last_bytes: int | None = None) -> bytes:
     """What the job's commands wrote, stdout and stderr merged; each later try and each hook after one marker
     line.
 
-    `last_bytes`: no more than so much from the end is read. Where less arrived than the command wrote, the output says
-    so. Raises `NotFound` for an unknown job.
+    `last_bytes`: no more than so much from the end is read. Where less is here than the command wrote, the output says
+    so: some of it never arrived, or a copy of the database, which holds no logs, was put back. Of a log that is longer
+    than its run says, what is beyond is left out. Raises `NotFound` for an unknown job.
     """
-    pieces = list(_pieces(farm, job_id))
     found: list[bytes] = []
     wanted = last_bytes
-    for piece in reversed(pieces):
-        tail = piece.missing.encode()
-        start = 0 if wanted is None else max(piece.size - wanted, 0)
-        data = piece.marker.encode() if start == 0 else b""
-        data += farm.output.read(job_id, piece.run_id, start) + tail
-        found.append(data)
-        if wanted is not None:
-            wanted -= len(data)
-            if wanted <= 0:
-                break
+    with closing(_pieces_newest_first(farm, job_id)) as pieces:
+        for piece in pieces:
+            start = 0 if wanted is None else max(piece.size - wanted, 0)
+            data = piece.marker.encode() if start == 0 else b""
+            log = farm.output.read(job_id, piece.run_id, start, piece.size - start)
+            unread = piece.size - start - len(log)
+            note = f"\n[hq] {unread} bytes of the output cannot be read\n" if unread else piece.note
+            data += log + note.encode()
+            found.append(data)
+            if wanted is not None:
+                wanted -= len(data)
+                if wanted <= 0:
+                    break
     return b"".join(reversed(found))
 
 
@@ -51,23 +56,24 @@ def job_output_text(farm: Farm, job_id: int, last_chars: int | None = None) -> s
     return text[-last_chars:]
 
 
-def _pieces(farm: Farm, job_id: int) -> Iterator[_Piece]:
+def _pieces_newest_first(farm: Farm, job_id: int) -> Generator[_Piece]:
+    """The output of the job's runs. A job with an agenda has as many as it has pieces: no more are looked at than are
+    asked for."""
     with farm.database.read() as connection:
         if not lookup.jobs_by_id(connection, [job_id]):
             raise NotFound(f"there is no job {job_id}")
-        rows = lookup.runs_of_job(connection, job_id)
-    tries = 0
-    for row in rows:
-        size = farm.output.size(job_id, row["id"])
-        if row["slot"] > 0 or (row["started_at"] is None and not size):
-            continue  # a further client of a job for several wrote nothing; others never began
-        label = farm.watch.label(row["client_id"])
-        if row["kind"]:
-            marker = f"[hq] {row['kind']} on {label}\n"
-        else:
-            tries += 1
-            marker = f"[hq] try {tries} on {label}\n" if tries > 1 else ""
-        missing = ""
-        if row["ended_at"] is not None and row["log_size"] is not None and size < row["log_size"]:
-            missing = f"\n[hq] the output ends here: {size} of {row['log_size']} bytes arrived\n"
-        yield _Piece(row["id"], marker, missing, size)
+        for row in lookup.runs_newest_first(connection, job_id):
+            size = farm.output.size(job_id, row["id"])
+            if row["started_at"] is None and not size:
+                continue  # it never began
+            label = farm.watch.label(row["client_id"])
+            tries = 0 if row["kind"] else lookup.tries_until(connection, row["work_id"], row["number"])
+            marker = output_marker(row["kind"], tries, label, row["work_name"])
+            note, whole = "", row["log_size"] if row["ended_at"] is not None and row["log_size"] is not None else size
+            if size < whole:
+                note = f"\n[hq] the output ends here: of {whole} bytes {size} are on the server\n"
+            elif size > whole:
+                note = (
+                    f"\n[hq] the command wrote no more; {size - whole} bytes that its log holds beyond are left out\n"
+                )
+            yield _Piece(row["id"], marker, note, min(size, whole))

@@ -1,7 +1,7 @@
-"""Jobs as the page shows them: each function is one consistent picture, bounded in size.
+"""A job as the page shows it: each function is one consistent picture, bounded in size.
 
-What a job is like is read through the same attributes as `getJobs` reads it. Clients stand in `overview_clients`,
-everything else of the farm in `overview_inventory`.
+What a job is like is read through the same attributes as `getJobs` reads it. Lists of jobs stand in `overview_jobs`,
+clients in `overview_clients`, everything else of the farm in `overview_inventory`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from hqserver.domain.errors import Busy, NotFound
-from hqserver.domain.status import FINISHED_JOB, RUNNING_JOB, JobStatus
-from hqserver.store import lookup, overview, runs
-from hqserver.store.overview import MOST_COUNTED
-from hqserver.store.overview import Roots as Roots
+from hqserver.store import callbacks, lookup, overview
+from hqserver.store.callbacks import CallbackRow
 
 from .attributes import Batch, chosen, moment, read
-from .directory import registered
 from .farm import Farm
 from .job_attributes import JOB_ATTRIBUTES, unknown_properties
 
-JOBS_A_PAGE = 100
-RECENT_JOBS = 20
 CHILDREN_A_PAGE = 200
 MOST_CELLS = 2000
 MOST_RUNS = 50
@@ -43,45 +38,6 @@ _SHOWN = (
     *("commandStartTime", "commandEndTime", "command", "hooks", "shell", "environment", "properties", "workCounts"),
     *("clientsOnHold", "conditions", "tags", "resources", "hosts", "maxTime", "emailTo", "emailReasons"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """HQueue's four counters (CONTRACT 6.1).
-
-    Active jobs are those that have not ended; running ones are really on clients, their parents not counted.
-    """
-
-    active_jobs: int
-    running_jobs: int
-    clients: int
-    clients_running: int
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """A number of jobs; where `more`, there are more than that."""
-
-    number: int
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RootList:
-    """Jobs of a list, newest first, by attribute. `older`: the id below which the list goes on, None at its end."""
-
-    which: Roots
-    jobs: list[dict[str, Any]]
-    older: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class JobsOverview:
-    """The jobs page: counters, how long each list is, and the lists asked for."""
-
-    counters: Counters
-    counts: Mapping[Roots, Count]
-    lists: list[RootList]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +110,8 @@ class JobOverview:
     the id after which they go on; `children_total` counts them all. `cells` are the first `MOST_CELLS` children.
     `parents` are the ids of the oldest, `parents_total` counts them all; `names` has theirs and the root's. `runs` are
     the newest, newest first; `notes` the newest, oldest first; `log` the newest lines of the status log as attribute
-    `logs` has them, oldest first, and `log_cut` says that there are more.
+    `logs` has them, oldest first, and `log_cut` says that there are more. `callbacks` are its own, not those for every
+    job.
     """
 
     job: dict[str, Any]
@@ -171,6 +128,7 @@ class JobOverview:
     log: list[dict[str, Any]]
     log_cut: bool
     notes: list[Note]
+    callbacks: list[CallbackRow]
 
 
 @contextmanager
@@ -195,35 +153,10 @@ def read_check(farm: Farm) -> None:
         lookup.read_anything(connection)
 
 
-def jobs_overview(farm: Farm, lists: Sequence[tuple[Roots, int]], before: int | None = None) -> JobsOverview:
-    """The lists asked for, each with the most jobs it may show; only jobs below the id `before`, where given."""
-    with picture(farm) as connection:
-        found = []
-        for which, most in lists:
-            ids = overview.newest_roots(connection, which, before, most + 1)
-            older = ids[most - 1] if len(ids) > most else None
-            found.append(RootList(which, _listed(farm, connection, ids[:most]), older))
-        counts = {}
-        for which in Roots:
-            number = overview.count_roots(connection, which)
-            counts[which] = Count(min(number, MOST_COUNTED), number > MOST_COUNTED)
-        return JobsOverview(_counters(farm, connection), counts, found)
-
-
-def _listed(farm: Farm, connection: sqlite3.Connection, job_ids: Sequence[int]) -> list[dict[str, Any]]:
+def listed(farm: Farm, connection: sqlite3.Connection, job_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """These jobs, with what lists show of them."""
     rows = lookup.jobs_by_id(connection, job_ids)
     return read(chosen(JOB_ATTRIBUTES, _LISTED, ["id"]), Batch(farm, connection, rows))
-
-
-def _counters(farm: Farm, connection: sqlite3.Connection) -> Counters:
-    clients = {presence.row.id for presence in registered(farm)}
-    jobs = overview.count_by_status(connection, [status for status in JobStatus if status not in FINISHED_JOB])
-    return Counters(
-        active_jobs=sum(jobs.values()),
-        running_jobs=sum(jobs.get(status, 0) for status in RUNNING_JOB),
-        clients=len(clients),
-        clients_running=len(clients & runs.occupancy(connection).keys()),
-    )
 
 
 def job_overview(farm: Farm, job_id: int, children_after: int = 0) -> JobOverview:
@@ -244,7 +177,7 @@ def job_overview(farm: Farm, job_id: int, children_after: int = 0) -> JobOvervie
             parents=parents,
             parents_total=row["parents"],
             children_total=row["children"],
-            children=_listed(farm, connection, ids[:CHILDREN_A_PAGE]),
+            children=listed(farm, connection, ids[:CHILDREN_A_PAGE]),
             children_next=ids[CHILDREN_A_PAGE - 1] if len(ids) > CHILDREN_A_PAGE else None,
             cells=[_cell(cell) for cell in overview.child_statuses(connection, job_id, MOST_CELLS)],
             runs=runs_of(farm, overview.newest_runs_of_job(connection, job_id, MOST_RUNS)),
@@ -257,6 +190,7 @@ def job_overview(farm: Farm, job_id: int, children_after: int = 0) -> JobOvervie
             log=[_line(farm, line) for line in log[:MOST_LINES]][::-1],
             log_cut=len(log) > MOST_LINES,
             notes=notes_of(connection, job["threadId"]),
+            callbacks=callbacks.of_job(connection, job_id),
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from hqserver.domain.errors import NotFound
 from hqserver.domain.status import LIVE_RUN, JobStatus
-from hqserver.store import errors, groups, overview, runs
+from hqserver.store import errors, groups, overview, runs, search
 from hqserver.store.errors import ErrorRow
 
 from .attributes import Batch, read
@@ -23,6 +23,7 @@ from .client_attributes import CLIENT_ATTRIBUTES
 from .directory import registered, registered_client
 from .farm import Farm
 from .overview import MOST_RUNS, Note, Run, notes_of, picture, runs_of
+from .standing import moment_of, why_not_taking
 from .watch import Presence
 
 CLIENTS_A_PAGE = 200
@@ -152,15 +153,14 @@ def _availabilities(
     occupancy: Mapping[int, tuple[int, int]],
 ) -> dict[int, Availability]:
     """How each client is, by its id: what stands in memory, and two queries for all of them."""
-    unconfirmed = runs.unconfirmed_clients(connection)
-    monotonic, now = farm.clock.monotonic(), farm.clock.now()
+    at = moment_of(farm, connection)
     found = {}
     for presence in presences:
-        if not presence.heard or presence.silence(monotonic) > farm.policy.lost_seconds:
+        if not presence.heard or presence.silence(at.monotonic) > farm.policy.lost_seconds:
             found[presence.row.id] = Availability.OFFLINE
         elif presence.row.id in occupancy:
             found[presence.row.id] = Availability.RUNNING
-        elif farm.watch.why_not_taking(presence, monotonic, now, unconfirmed):
+        elif why_not_taking(presence, at):
             found[presence.row.id] = Availability.UNAVAILABLE
         else:
             found[presence.row.id] = Availability.AVAILABLE
@@ -188,7 +188,7 @@ def client_overview(farm: Farm, client_id: int) -> ClientDetail:
 def farm_counts(farm: Farm) -> FarmCounts:
     """The counts that metrics tell; statuses and availabilities without any are 0."""
     with picture(farm) as connection:
-        jobs = overview.count_by_status(connection, JobStatus)
+        jobs = search.count_by_status(connection)
         availabilities = _availabilities(farm, connection, registered(farm), runs.occupancy(connection))
         live = overview.count_live_runs(connection)
     clients = Counter(availabilities.values())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hqserver.domain.errors import NotFound
+from hqserver.domain.resources import Counting
 from hqserver.store import groups, notes, overview, resources
 
 from .directory import registered
@@ -68,12 +69,13 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class ResourceSummary:
-    """A resource. `total` -1 is not counted; `in_use` counts machines where it is counted per machine."""
+    """A resource. `total` -1 is not counted; `in_use` counts machines where it is counted per machine, and of a rate
+    what was started in the last minute."""
 
     name: str
     total: int
     in_use: int
-    per_machine: bool
+    counting: Counting
     built_in: bool
     holders: list[Holder]
 
@@ -149,7 +151,7 @@ def resources_overview(farm: Farm) -> list[ResourceSummary]:
             name=row.name,
             total=row.total,
             in_use=used[row.name],
-            per_machine=bool(row.per_machine),
+            counting=row.counting,
             built_in=bool(row.built_in),
             holders=holders[row.name],
         )

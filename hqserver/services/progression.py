@@ -10,11 +10,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hqserver.domain.event import EventKind
 from hqserver.domain.hooks import Hook, hooks_after
 from hqserver.domain.lifecycle import RunEvent, WorkEvent, advance_run
 from hqserver.domain.run import RunEnd
 from hqserver.domain.status import LIVE_RUN, RunStatus, WorkStatus
-from hqserver.store import runs, work
+from hqserver.store import runs, starts, work
 from hqserver.store.runs import RunRow
 
 from . import health
@@ -71,18 +72,31 @@ def happen(sheet: Sheet, run: RunRow, event: RunEvent, end: RunEnd | None = None
         changed = runs.finish(sheet.connection, run, run.status, end or RunEnd(reason=reason))
     if not changed:
         return False
+    _tell_run(sheet, run, was, reason or (end.reason if end else ""))
     if run.status in (RunStatus.PAUSING, RunStatus.RESUMING, RunStatus.ENDING):
         sheet.orders.add(run.client_id)
     if event is RunEvent.STARTED and not run.kind:
         sheet.command_started(run.job_id, run.started_at or sheet.now)
     if was is RunStatus.LOST and live:
         sheet.offer_again(work.load(sheet.connection, run.work_id), claimable=False)
+    if event is RunEvent.REFUSED or (event is RunEvent.KILLED and run.started_at is None):
+        starts.forget_run(sheet.connection, run.id)  # it never started: no rate is used up by it
     if not live:
         _count_end(sheet, run)
     if move.work is not None:
         because = reason or (end.reason if end else "") or event
         _tell_work(sheet, run, move.work, because, client_is_there=event in _BY_THE_CLIENT)
     return True
+
+
+def _tell_run(sheet: Sheet, run: RunRow, was: RunStatus, reason: str) -> None:
+    """What befell a run goes to the journal, but for what its job or piece tells as well."""
+    begins = (was, run.status) == (RunStatus.OFFERED, RunStatus.RUNNING)
+    if run.status is was or begins or run.status in (RunStatus.SUCCEEDED, RunStatus.FAILED):
+        return
+    row = sheet.job(run.job_id)
+    name = work.load(sheet.connection, run.work_id).name if row.agenda else ""
+    sheet.tell(row, EventKind.RUN, was, run.status, reason, run.client_id, name)
 
 
 def _count_end(sheet: Sheet, run: RunRow) -> None:
@@ -103,6 +117,8 @@ def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str, *, clie
     if run.kind and run.status not in LIVE_RUN:
         _after_hook(sheet, run, item, event, reason, client_is_there=client_is_there)
         return
+    if event is WorkEvent.RUN_CANCELLED and item.by_hand:
+        event = WorkEvent.COMPLETE
     if event is WorkEvent.RUN_SUCCEEDED:
         health.command_succeeded(sheet, run.client_id)
     if event is WorkEvent.RUN_FAILED:
@@ -111,7 +127,8 @@ def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str, *, clie
         item.avoid_client_id = run.client_id
         if item.tries > 0 and not row.cancelled:
             item.tries -= 1
-            row.tries = max(row.tries - 1, 0)
+            if not row.agenda:  # there each piece has tries of its own
+                row.tries = item.tries
             event = WorkEvent.TRY_FAILED
             left = f"{item.tries} {'try' if item.tries == 1 else 'tries'} left"
             sheet.note(run.job_id, "rescheduled", f"{reason}; {left}", run.client_id)
@@ -120,6 +137,9 @@ def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str, *, clie
     if event is WorkEvent.RUN_RETURNED and run.intent == "eject":
         item.avoid_client_id = run.client_id
         sheet.note(run.job_id, "ejected", reason, run.client_id)
+    elif event is WorkEvent.RUN_RETURNED and row.held:
+        # The job's status stays as it is: without this line nothing would say that it begins anew.
+        sheet.note(run.job_id, "put back", reason, run.client_id)
     if row.hooks and _go_on_with_hooks(sheet, run, item, event, reason, client_is_there=client_is_there):
         return
     seconds = None
@@ -186,7 +206,8 @@ def _after_hook(
 ) -> None:
     """A hook's run has ended: its exit status is noted and changes nothing. The next hook follows, or the outcome."""
     row = sheet.job(run.job_id)
-    if event is WorkEvent.RUN_RETURNED and not row.cancelled and row.command_started_at is None:
+    returned = event is WorkEvent.RUN_RETURNED and item.pending != WorkEvent.RUN_RETURNED
+    if returned and not row.cancelled and row.command_started_at is None:
         # The client of a job without a command took its hook back: another one may run it.
         item.hooks = ",".join([run.kind, *item.hooks_left])
         sheet.move_work(item, event, reason, client_id=run.client_id)
@@ -230,6 +251,19 @@ def end_run(sheet: Sheet, run: RunRow, intent: str, why: str = "") -> None:
     runs.start_ending(sheet.connection, run, sheet.now)
     event = "cancel" if intent == "cancel" else "ejecting"
     sheet.note(run.job_id, event, why or "ending it", run.client_id)
+
+
+def take_back_cancel(sheet: Sheet, run: RunRow, item: work.WorkRow, reason: str) -> None:
+    """The run of cancelled work is killed all the same, but its work is to be done again. A hook that follows the
+    cancel goes on, and decides nothing any more."""
+    if run.kind:
+        item.pending, item.pending_reason = WorkEvent.RUN_RETURNED, reason
+        if run.status is RunStatus.ENDING:
+            item.hooks = ""  # those of an outcome that the cancel took back
+    work.save(sheet.connection, item)
+    if run.status is RunStatus.ENDING:
+        run.intent = "eject"
+        happen(sheet, run, RunEvent.EJECT)
 
 
 def pause_run(sheet: Sheet, run: RunRow, reason: str) -> None:

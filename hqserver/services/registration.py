@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import secrets
 import sqlite3
 from dataclasses import dataclass
 
-from hqserver.domain.errors import Conflict, NotAuthenticated
+from hqserver.domain.errors import Busy, Conflict, NotAuthenticated
 from hqserver.domain.lifecycle import RunEvent
 from hqserver.domain.status import RunStatus
 from hqserver.store import clients, runs
@@ -16,8 +17,10 @@ from hqserver.store.clients import ClientRow
 from hqserver.store.database import Transaction
 
 from .errors import note_client_error
+from .events import tell_of_client
 from .farm import Farm
 from .health import client_lost
+from .known_ids import heed_known_ids
 from .leases import longest_left
 from .losses import come_back, lose, lose_companion, perish
 from .package import ClientPackage, client_package
@@ -29,10 +32,16 @@ _LOG = logging.getLogger(__name__)
 _RESTART_SECONDS = 2.0
 """A beat of the former session that arrives so long after a restart was not on its way: two daemons are alive."""
 
+_DOUBT_BEATS = 3
+_WITH_FOLDER = re.compile("[0-9a-f]{16}-[0-9a-f]{32}")
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a daemon says of itself (PROTOCOL.md, registerClient). Memory in kB, `cpu_speed` in MHz."""
+    """What a daemon says of itself (PROTOCOL.md, registerClient). Memory in kB, `cpu_speed` in MHz.
+
+    `runs` are those that it holds, `died` those that were alive when its machine went down.
+    """
 
     hostname: str
     name: str
@@ -45,10 +54,12 @@ class Identity:
     version: str
     port: int
     runs: frozenset[str]
+    died: frozenset[str] = frozenset()
     location: str = ""
     utc_offset: int = 0
     disk_total: int = 0
     upgrade_error: str = ""
+    highest_job: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +81,16 @@ def hash_secret(secret: str) -> str:
 def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registration:
     """Take in a daemon: a known one by its secret, a new one, or one that takes over a silent one's name.
 
-    Raises `NotAuthenticated` for an unknown secret and `Conflict` for a name that is taken or a session that another
-    one with the same secret proved to be a copy.
+    Raises `NotAuthenticated` for an unknown secret, `Conflict` for a name that is taken or a session that another
+    one with the same secret proved to be a copy, and `Busy` while it is not known whether it is one.
     """
     monotonic = farm.clock.monotonic()
+    heed_known_ids(farm, identity.highest_job, identity.hostname)
     known = farm.watch.by_secret(hash_secret(secret)) if secret else None
     if secret and known is None:
         raise NotAuthenticated("this server does not know the client's secret")
-    if known is not None and identity.session in known.refused_sessions:
-        raise _refused(farm, known, f"duplicate client: another daemon with the secret of {known.row.label} is alive")
+    if known is not None:
+        _refuse_copy(farm, known, identity.session, monotonic)
     holder = farm.watch.by_name(identity.hostname, identity.name)
     if holder is not None and holder is not known and not _yields(farm, holder, identity, monotonic):
         sentence = f"name taken: a client called {holder.row.label} is alive; give this one a name of its own"
@@ -118,7 +130,8 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
         else:
             clients.save(transaction.connection, row)
             with Sheet(farm, transaction) as sheet:
-                stop = _reconcile(farm, sheet, was, row, identity.runs, fresh=known is None)
+                stop = _reconcile(farm, sheet, was, row, identity, fresh=known is None)
+        tell_of_client(farm, transaction, row.label, "", "registered")
         if row.upgrade_error:
             note_client_error(transaction.connection, row.id, f"upgrade: {row.upgrade_error}", now)
         transaction.after_commit(lambda: _take_in(farm, row, known, monotonic))
@@ -147,6 +160,29 @@ def _take_in(farm: Farm, row: ClientRow, known: Presence | None, monotonic: floa
     farm.ask_for_pass()
 
 
+def _refuse_copy(farm: Farm, known: Presence, session: str, monotonic: float) -> None:
+    """A daemon with the client's secret registers. Raises `Conflict` where another one that has it is alive, and `Busy`
+    while that is to be seen.
+
+    The lock of a data folder lets one daemon in, so one that comes from the same folder follows its former. From
+    another folder, or after a boot, it may be a copy of a disk, with copies of the runs: before it may say anything
+    of them, the client must have been silent for some beats (PROMISES 2.4).
+    """
+    here, there = _folder_of(session), _folder_of(known.row.session)
+    is_copy = session in known.refused_sessions
+    if here and there and here != there and known.silence(monotonic) <= _DOUBT_BEATS * farm.policy.beat_seconds:
+        is_copy = is_copy or known.heard_at > known.copies.setdefault(here, monotonic) + _RESTART_SECONDS
+        if not is_copy:
+            raise Busy(f"another daemon with the secret of {known.row.label} was heard a moment ago; ask again")
+    if is_copy:
+        raise _refused(farm, known, f"duplicate client: another daemon with the secret of {known.row.label} is alive")
+
+
+def _folder_of(session: str) -> str:
+    """What a session's id says of its daemon's data folder (PROTOCOL.md, `session`), "" where it does not."""
+    return session.partition("-")[0] if _WITH_FOLDER.fullmatch(session) else ""
+
+
 def _refused(farm: Farm, presence: Presence, sentence: str) -> Conflict:
     """Another daemon wants to be this client: an error that people should see."""
     farm.database.write(
@@ -173,8 +209,9 @@ def _still_wanted(was: ClientRow, identity: Identity) -> str:
 
 def _yields(farm: Farm, holder: Presence, identity: Identity, monotonic: float) -> bool:
     """Whether the name goes to a newcomer without the secret: its holder is silent, or its machine booted anew."""
-    booted_anew = _booted_anew(holder, identity)
-    return holder.silence(monotonic) > (3 * farm.policy.beat_seconds if booted_anew else farm.policy.lost_seconds)
+    doubt_seconds = _DOUBT_BEATS * farm.policy.beat_seconds
+    patience_seconds = doubt_seconds if _booted_anew(holder, identity) else farm.policy.lost_seconds
+    return holder.silence(monotonic) > patience_seconds
 
 
 def _booted_anew(holder: Presence, identity: Identity) -> bool:
@@ -190,7 +227,7 @@ def _free_name(transaction: Transaction, row: ClientRow) -> None:
 
 
 def _reconcile(
-    farm: Farm, sheet: Sheet, was: ClientRow, now: ClientRow, held: frozenset[str], *, fresh: bool
+    farm: Farm, sheet: Sheet, was: ClientRow, now: ClientRow, identity: Identity, *, fresh: bool
 ) -> list[str]:
     """Compare what the client holds with what it owns here; the runs it must end.
 
@@ -200,7 +237,7 @@ def _reconcile(
     booted_anew = now.boot_id != was.boot_id
     proven = not fresh or booted_anew
     policy = farm.policy
-    owned = set()
+    held, owned = identity.runs, set[str]()
     went_down = False
     for run in runs.live_of_client(sheet.connection, now.id):
         owned.add(run.id)
@@ -212,9 +249,9 @@ def _reconcile(
         if run.id in held:
             if run.status is RunStatus.LOST:
                 come_back(sheet, run, now.label)
-        elif run.status is RunStatus.OFFERED and not fresh:
+        elif run.status is RunStatus.OFFERED and not fresh and run.id not in identity.died:
             continue  # never arrived: it is ordered again under the same id
-        elif proven and booted_anew and run.started_at is not None:
+        elif run.id in identity.died or (proven and booted_anew and run.started_at is not None):
             # It may be what brought the machine down: that counts as a loss, however soon it is up again.
             why = f"{now.label} was started anew"
             perish(sheet, run, now.label, why, reschedule=True, most_losses=policy.max_client_losses)

@@ -18,6 +18,8 @@ from .sheet import Sheet
 _LOG = logging.getLogger(__name__)
 
 APPLIED, SUPERSEDED, UNKNOWN = "applied", "superseded", "unknown"
+NOT_YET = ""
+"""No answer: the client keeps the report, and sends it again with the log that is missing."""
 STARTED, PAUSED, RESUMED, ENDED, REFUSED = "started", "paused", "resumed", "ended", "refused"
 KINDS = (STARTED, PAUSED, RESUMED, ENDED, REFUSED)
 
@@ -27,7 +29,8 @@ class Report:
     """One report. Ages are seconds before the beat that brings it was sent.
 
     `limit` names the limit that the run reached; `failure` is the action of the failure pattern that matched a line of
-    its output, `failure_line`.
+    its output, `failure_line`. `log_sent`: bytes of the log that the client has given with this beat and before, which
+    are all it has.
     """
 
     id: str
@@ -39,19 +42,23 @@ class Report:
     limit: str = ""
     failure: str = ""
     failure_line: str = ""
+    log_sent: int = 0
     end: RunEnd = field(default_factory=RunEnd)
 
 
 def apply(sheet: Sheet, client_id: int, label: str, report: Report) -> str:
-    """Apply a report; what the client is told: `applied`, `superseded` or `unknown`.
+    """Apply a report; what the client is told: `applied`, `superseded`, `unknown`, or nothing.
 
-    A report applied before is `applied` again and changes nothing.
+    A report applied before is `applied` again and changes nothing. The end of a run is not taken while a part of its
+    log that the client has is not stored: the client would forget it.
     """
     run = runs.load(sheet.connection, report.run)
     if run is None or run.client_id != client_id:
         return UNKNOWN
     if run.ended_at is not None:
         return _late(sheet, run, report, label)
+    if _lacks_log(sheet, run, report):
+        return NOT_YET
     if report.started_ago is not None and run.started_at is None:
         run.started_at = max(sheet.now - max(report.started_ago, 0.0), run.offered_at)
     if report.kind == ENDED:
@@ -68,12 +75,20 @@ def apply(sheet: Sheet, client_id: int, label: str, report: Report) -> str:
     return APPLIED
 
 
+def _lacks_log(sheet: Sheet, run: runs.RunRow, report: Report) -> bool:
+    """Whether the disk had no room for what the client sent. That a kill is confirmed is worth more than the log."""
+    if report.kind != ENDED or run.status is RunStatus.ENDING:
+        return False
+    return sheet.farm.output.size(run.job_id, run.id) < min(report.log_sent, report.end.log_size or 0)
+
+
 def _try_no_more(sheet: Sheet, run: runs.RunRow) -> None:
     """The output says that another try would fail as well (CONTRACT 10, failurePatterns)."""
     item = work.load(sheet.connection, run.work_id)
-    row = sheet.job(run.job_id)
-    row.tries = max(row.tries - item.tries, 0)
     item.tries = 0
+    row = sheet.job(run.job_id)
+    if not row.agenda:
+        row.tries = 0
     work.save(sheet.connection, item)
 
 

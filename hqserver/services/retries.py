@@ -43,7 +43,7 @@ class Attempt:
         if not self._digest:
             self._digest = hashlib.blake2b(self._sender.encode() + b"\n" + self._body, digest_size=16).hexdigest()
         # A system.multicall may hold several: each is known by its place.
-        call = Call(self._book, f"{self._digest}-{len(self._calls)}", self._clock.now())
+        call = Call(self._book, f"{self._digest}-{len(self._calls)}", self._clock.monotonic())
         self._calls.append(call)
         call.hung_up = self._hung_up
         token = calls.CURRENT.set(call)
@@ -106,7 +106,7 @@ class Retries:
         tokens = self._book.due()
         if not tokens and not self._left:
             return
-        now = self._clock.now()
+        now = self._clock.monotonic()
         self._book.forget_old(now)
 
         def write(transaction: Transaction) -> bool:

@@ -6,6 +6,9 @@ change of that is pushed to its parents until nothing changes any more (DESIGN, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from hqserver.domain.event import EventKind
 from hqserver.domain.family import fails_its_parent, rollup
 from hqserver.domain.hooks import hooks_after
 from hqserver.domain.job import PROGRESS_UNIT
@@ -14,6 +17,7 @@ from hqserver.domain.status import FINISHED_JOB, FINISHED_WORK, JobStatus, WorkS
 from hqserver.store import failures, jobs, notes, runs, work
 from hqserver.store.database import Transaction
 
+from .events import pieces
 from .farm import Farm
 from .ledger import Ledger
 
@@ -97,7 +101,19 @@ class Sheet(Ledger):
             item.duration_ms = int((seconds or 0.0) * 1000)
             self.count_duration(row, item.duration_ms, 1)
         work.save(self.connection, item)
+        if row.agenda and now is not was:
+            self.tell(row, EventKind.WORK, was, now, reason, client_id, item.name)
         self.unsettle(item.job_id, reason, client_id)
+
+    def add_work(self, row: jobs.JobRow, status: WorkStatus, added: Sequence[work.NewWork]) -> None:
+        """Store further work items of the job, all in one status."""
+        work.insert(self.connection, added)
+        row.work[status] += len(added)
+        row.claimable += len(added) * (status is WorkStatus.RUNNABLE)
+        if not row.weightless:
+            self.tree_change(row.id).work += len(added)
+        self._tell_of_pieces(row, len(added), "", status, "work was added")
+        self.unsettle(row.id, "work was added")
 
     def offer_again(self, item: work.WorkRow, claimable: bool) -> None:
         """Whether dispatch may give running work to another client, because the one that has it is lost."""
@@ -115,16 +131,39 @@ class Sheet(Ledger):
         if not row.work[was]:
             return
         now = advance_work(was, event)
-        if now in FINISHED_WORK:
+        if now in FINISHED_WORK and (row.own_progress_live or now is WorkStatus.SUCCEEDED):
             # A command may have ended while children that it added live: what it did is not ahead any more.
-            self.count_progress(row, 0, -work.progress_of(self.connection, row.id, was))
-        were_claimable = work.count_claimable(self.connection, row.id, was)
+            ahead = work.progress_of(self.connection, row.id, was)
+            whole = row.work[was] * PROGRESS_UNIT if now is WorkStatus.SUCCEEDED else ahead
+            self.count_progress(row, whole - ahead, -ahead)
+        were_claimable = work.count_claimable(self.connection, row.id, was) if row.claimable else 0
         moved = work.move_all(self.connection, row.id, was, now)
         row.work[was] -= moved
         row.work[now] += moved
         row.claimable += moved * (now is WorkStatus.RUNNABLE) - were_claimable
         if not row.weightless:
             self.tree_change(row.id).work_ended += moved * ((now in FINISHED_WORK) - (was in FINISHED_WORK))
+        self._tell_of_pieces(row, moved, was, now, reason)
+        self.unsettle(row.id, reason)
+
+    def _tell_of_pieces(self, row: jobs.JobRow, count: int, was: str, now: str, reason: str) -> None:
+        """One event for pieces of an agenda that changed together, however many they are."""
+        if row.agenda and count:
+            self.tell(row, EventKind.WORK, was, now, pieces(count, reason), None)
+
+    def reset_work(self, row: jobs.JobRow, statuses: Sequence[WorkStatus], reason: str) -> None:
+        """Have the job's work items in these statuses, which have all ended, done again with all their tries."""
+        found = work.sums(self.connection, row.id, statuses)
+        work.reset(self.connection, row.id, statuses, row.tries_given)
+        for was, each in found.items():
+            now = advance_work(was, WorkEvent.RESET)
+            row.work[was] -= each.items
+            row.work[now] += each.items
+            self.count_progress(row, -each.progress, 0)
+            self.count_duration(row, -each.durations_ms, -each.timed)
+            if not row.weightless:
+                self.tree_change(row.id).work_ended -= each.items
+            self._tell_of_pieces(row, each.items, was, now, reason)
         self.unsettle(row.id, reason)
 
     def set_progress(self, item: work.WorkRow, progress: int) -> None:
@@ -164,6 +203,7 @@ class Sheet(Ledger):
                 children_failed=row.failed_children,
                 held=row.held,
                 pending=row.pending,
+                by_hand=bool(row.by_hand),
             )
             if status is not row.status:
                 because = _because_of_children(row, status)
@@ -177,9 +217,13 @@ class Sheet(Ledger):
             return
         if row.failed_children and row.work[WorkStatus.RUNNABLE]:
             # ... and is not tried again once one of them has failed.
-            for item in work.of_job(self.connection, row.id):
+            if not row.hooks:
+                self.move_waiting_work(row, WorkStatus.RUNNABLE, WorkEvent.CHILD_ADDED, "a child failed")
+            for item in work.of_job(self.connection, row.id) if row.hooks else ():
                 if item.status is WorkStatus.RUNNABLE and not item.pending:
                     self.move_work(item, WorkEvent.CHILD_ADDED, "a child failed")
+        if row.failed_children:
+            self.move_waiting_work(row, WorkStatus.BLOCKED, WorkEvent.CHILDREN_FAILED, "a child failed")
         if not row.work[WorkStatus.QUEUED]:
             return
         if row.hooks:
@@ -228,11 +272,11 @@ class Sheet(Ledger):
         row.ended_at = self.now if finished else None
         if finished:
             row.held = ""  # it ended before it stood still, or without running: nothing is held any more
-        row.outcome = "" if status is not JobStatus.SUCCEEDED else "exit" if row.command_started_at else "empty"
+        row.outcome = _outcome(row) if status is JobStatus.SUCCEEDED else ""
         # A job that failed only because a child did says nothing new (CONTRACT 9.26).
         if status in (JobStatus.FAILED, JobStatus.ABANDONED) and not row.failed_children:
             notes.add_automatic(self.connection, row.id, None, f"{status}: {reason}", self.now)
-        self.log(row, reason, client_id)
+        self.log(row, was, reason, client_id)
         ended = finished - (was in FINISHED_JOB)
         failed = fails_its_parent(status) - fails_its_parent(was)
         change = self.tree_change(row.id)
@@ -244,6 +288,13 @@ class Sheet(Ledger):
                 parent.children_unfinished -= ended
                 parent.children_failed += failed
                 self.unsettle(parent_id, f"child {row.id} {status}")
+
+
+def _outcome(row: jobs.JobRow) -> str:
+    """How a job came to succeed (CONTRACT 9.9)."""
+    if row.by_hand:
+        return "byHand"
+    return "exit" if row.command_started_at else "empty"
 
 
 def _because_of_children(row: jobs.JobRow, status: JobStatus) -> str:

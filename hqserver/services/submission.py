@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hqserver.domain.errors import BadSpecification, Conflict, NotFound
+from hqserver.domain.event import EventKind
 from hqserver.domain.family import fails_its_parent, rollup
 from hqserver.domain.hooks import hooks_after
 from hqserver.domain.job import Tree
@@ -19,6 +21,7 @@ from hqserver.store.database import Transaction
 from hqserver.store.jobs import JobRow
 
 from .drafts import (
+    SUBMITTED,
     Draft,
     children_first,
     first_lines,
@@ -27,6 +30,7 @@ from .drafts import (
     own_tree,
     place_of,
     texts_of,
+    work_of,
 )
 from .farm import Farm
 from .inheritance import inherit
@@ -34,16 +38,25 @@ from .notices import queue_mail
 from .sheet import Sheet
 
 
-def submit(farm: Farm, jobspec: Any, parent_id: int | None = None, child_ids: Sequence[int] = ()) -> list[int]:
+def submit(
+    farm: Farm,
+    jobspec: Any,
+    parent_id: int | None = None,
+    child_ids: Sequence[int] = (),
+    *,
+    along: Callable[[sqlite3.Connection, list[int]], None] = lambda connection, ids: None,
+) -> list[int]:
     """Store new jobs and answer their ids: first those of the specifications in order, then of nested children,
     depth first.
 
-    The new jobs become children of `parent_id`; the existing `child_ids` become children of each of them. Raises
-    `BadSpecification` naming the place, `NotFound` for a parent or child that does not exist, `Conflict` for a
+    The new jobs become children of `parent_id`; the existing `child_ids` become children of each of them. `along` is
+    done in the same transaction, before anybody is told of them.
+
+    Raises `BadSpecification` naming the place, `NotFound` for a parent or child that does not exist, `Conflict` for a
     finished parent, a cycle, or a `submitKey` that was used for something else.
     """
     specs = parse_jobspec(jobspec, refuse_unknown=farm.policy.refuse_unknown_properties)
-    _check_leases(farm, specs)
+    check_leases(farm, [spec for spec, _ in walk(specs)])
     key = next((spec.submit_key for spec in specs if spec.submit_key), "")
     digest = _digest(jobspec, parent_id, child_ids) if key else ""
 
@@ -56,6 +69,7 @@ def submit(farm: Farm, jobspec: Any, parent_id: int | None = None, child_ids: Se
                 return known[1]
         with Sheet(farm, transaction) as sheet:
             ids = _Intake(sheet, specs, parent_id, child_ids).store()
+            along(transaction.connection, ids)
         if key:
             submissions.remember(transaction.connection, key, digest, ids, farm.clock.now())
         transaction.after_commit(farm.ask_for_pass)
@@ -64,10 +78,10 @@ def submit(farm: Farm, jobspec: Any, parent_id: int | None = None, child_ids: Se
     return farm.database.write(write)
 
 
-def _check_leases(farm: Farm, specs: Sequence[JobSpec]) -> None:
-    """A lease that ends before it can be renewed would end every run of its job."""
+def check_leases(farm: Farm, specs: Iterable[JobSpec]) -> None:
+    """A lease that ends before it can be renewed would end every run of its job. Raises `BadSpecification`."""
     least = 3 * farm.policy.beat_seconds
-    for spec, _ in walk(specs):
+    for spec in specs:
         if 0 < spec.lease < least:
             place = place_of(spec, "lease")
             raise BadSpecification(f"{place} must be at least {least:g}, three beats of a client, not {spec.lease}")
@@ -100,15 +114,7 @@ class _Intake:
         texts = [(draft.row, texts_of(draft)) for draft in self.drafts]
         jobs.insert(self.connection, texts)
         jobs.link(self.connection, self.pairs)
-        work.insert(
-            self.connection,
-            [
-                (draft.row.id, "", 0, status, draft.spec.tries, draft.pending, ",".join(draft.hooks))
-                for draft in self.drafts
-                for status, count in draft.row.work.items()
-                if count
-            ],
-        )
+        work.insert(self.connection, (new for draft in self.drafts for new in work_of(draft)))
         self._write_first_lines()
         self._count_in_ancestors()
         return [draft.row.id for draft in self.drafts]
@@ -118,10 +124,20 @@ class _Intake:
         known = resources.totals(self.connection)
         lines = [entry for draft in self.drafts for entry in first_lines(draft, mail, known)]
         history.append(self.connection, lines)
+        self._tell(lines)
         wanting = {draft.row.id for draft in self.drafts if draft.row.mail_reasons}
         if wanting:
             mailed = [line for line in lines if line.job_id in wanting]
             queue_mail(self.sheet.farm, self.connection, mailed, self.sheet.now)
+
+    def _tell(self, lines: Sequence[history.Entry]) -> None:
+        rows = {draft.row.id: draft.row for draft in self.drafts}
+        for line in lines:
+            row = rows[line.job_id]
+            if line.event == SUBMITTED:
+                self.sheet.tell(row, EventKind.JOB, "", row.status, line.event, None)
+            else:
+                self.sheet.tell(row, EventKind.HISTORY, "", line.event, line.message, None)
 
     # Links -------------------------------------------------------------------------------------------------------
 
@@ -221,9 +237,10 @@ class _Intake:
             row.children_failed += fails_its_parent(child.row.status)
             note_start(row, child.row)
         if draft.spec.command or draft.spec.hooks:
-            waiting = self._first_status_of_work(draft)
-            row.work[waiting] = 1
-            row.claimable = int(waiting is WorkStatus.RUNNABLE)
+            draft.waiting = self._first_status_of_work(draft)
+            pieces = len(draft.spec.agenda.pieces) if draft.spec.agenda else 1
+            row.work[draft.waiting] = pieces
+            row.claimable = pieces if draft.waiting is WorkStatus.RUNNABLE else 0
         row.status = rollup(
             row.work,
             cancelled=False,

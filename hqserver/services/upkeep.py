@@ -13,11 +13,14 @@ from hqserver.store.database import Transaction
 from hqserver.store.submissions import forget_before
 
 from . import deletion
+from .errors import note_client_error
+from .events import tell_of_client
 from .farm import Farm
 from .health import client_lost
 from .losses import lose
 from .progression import finish_hooks, happen
 from .sheet import Sheet
+from .stuck import drain_stuck
 
 _LOG = logging.getLogger(__name__)
 _EXPIRED_BATCH, _EXPIRED_BATCHES = 100, 100
@@ -70,6 +73,9 @@ def notice_silence(farm: Farm) -> None:
                     )
                 if live:
                     client_lost(sheet, now_known)
+                if live or now_known.heard:  # not those again that were lost before the server was started
+                    note_client_error(sheet.connection, client_id, _lost(farm, len(live)), sheet.now)
+                    tell_of_client(farm, transaction, label, "", "lost", _lost(farm, len(live)).partition(": ")[2])
                 return len(live)
 
         held = farm.database.write(write)
@@ -79,16 +85,28 @@ def notice_silence(farm: Farm) -> None:
             farm.ask_for_pass()
 
 
+def _lost(farm: Farm, held: int) -> str:
+    work = f", with {held} {'run' if held == 1 else 'runs'} in hand" if held else ""
+    return f"lost: silent for more than {farm.policy.lost_seconds:.0f} s{work}"
+
+
 def bound_waits(farm: Farm) -> None:
-    """Nothing waits without a bound: kills, pauses and resumes that no client confirms, hooks that no client runs."""
+    """Nothing waits without a bound: kills, pauses and resumes that no client confirms, hooks that no client runs.
+
+    The kill of a run with a strict lease is no exception: its lease bounds it where the client is silent. Where the
+    client is heard and cannot end it, the run is alive for all anybody knows; then the client is drained, its page says
+    why, and the end of the process, a boot of the machine or the end of the daemon is what the work waits for.
+    """
     with farm.database.read() as connection:
-        asked = {f"{run.status} {run.id}": run.id for run in runs.in_transition(connection)}
+        moving = runs.in_transition(connection)
         hooks = {f"hooks {work_id}": work_id for work_id in work.waiting_for_hooks(connection)}
         # Named with its last run, for it may be given out and put back again between two looks.
         delayed = {f"delayed {work_id} {run}": work_id for work_id, run in work.delayed(connection)}
+    asked = {f"{run.status} {run.id}": run.id for run in moving}
     ages = farm.watch.waiting_seconds([*asked, *hooks, *delayed], farm.clock.monotonic())
     overdue = [run_id for name, run_id in asked.items() if ages[name] > farm.policy.kill_timeout_seconds]
     rested = [work_id for name, work_id in delayed.items() if ages[name] > farm.policy.licence_pause_seconds]
+    ending = [(run, ages[f"{run.status} {run.id}"]) for run in moving if run.status is RunStatus.ENDING]
     unrun = [work_id for name, work_id in hooks.items() if ages[name] > farm.policy.hook_timeout_seconds]
 
     def write(transaction: Transaction) -> None:
@@ -108,6 +126,7 @@ def bound_waits(farm: Farm) -> None:
         farm.database.write(write)
     if rested:
         farm.ask_for_pass()
+    drain_stuck(farm, ending)
 
 
 def _give_up(farm: Farm, sheet: Sheet, run_id: str) -> None:
@@ -122,6 +141,8 @@ def _give_up(farm: Farm, sheet: Sheet, run_id: str) -> None:
         run.unconfirmed = 1
         done = "taken off it" if run.intent == "eject" else "cancelled"
         happen(sheet, run, RunEvent.GIVEN_UP, reason=f"{done}; {label} has not confirmed it")
+        error = f"job {run.job_id} was {done} and may still run: no new work until this client says that it does not"
+        note_client_error(sheet.connection, run.client_id, error, sheet.now)
         return
     what = "pause" if run.status is RunStatus.PAUSING else "resume"
     sheet.note(run.job_id, f"{what} not confirmed", f"{label} has not confirmed it in time", run.client_id)
@@ -137,7 +158,7 @@ def expire_jobs(farm: Farm) -> None:
     """
     if farm.policy.expire_jobs_days <= 0:
         return
-    before = farm.clock.now() - farm.policy.expire_jobs_days * 86400.0
+    before = farm.clock.certain() - farm.policy.expire_jobs_days * 86400.0
     last = (0.0, 0)
     for _ in range(_EXPIRED_BATCHES):
         with farm.database.read() as connection:
@@ -151,5 +172,5 @@ def expire_jobs(farm: Farm) -> None:
 
 def forget_submissions(farm: Farm) -> None:
     """Submission keys older than seven days may be used again (CONTRACT 10, Keeping)."""
-    oldest = farm.clock.now() - _SUBMISSIONS_KEPT_SECONDS
+    oldest = farm.clock.certain() - _SUBMISSIONS_KEPT_SECONDS
     farm.database.write(lambda transaction: forget_before(transaction.connection, oldest))

@@ -8,11 +8,9 @@ restart of the server every silence counts from its start.
 from __future__ import annotations
 
 import threading
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 
-from hqserver.domain.availability import available, from_text
 from hqserver.domain.conditions import ClientFacts
 from hqserver.store.clients import ClientRow
 
@@ -33,6 +31,8 @@ class Presence:
     unsaved: bool = False
     previous_session: str = ""
     refused_sessions: set[str] = field(default_factory=set)
+    copies: dict[str, float] = field(default_factory=dict)
+    """Other data folders from which a daemon with its secret wants to be this client, and since when, monotonic."""
     known_facts: ClientFacts | None = None
     answered_at: float = 0.0
     """When the last beat was answered, monotonic; 0.0 before the first one since the server started."""
@@ -49,13 +49,17 @@ class Watch:
 
     def __init__(self, rows: Iterable[ClientRow], monotonic: float, suspect_seconds: float):
         self._lock = threading.Lock()
-        self._suspect_seconds = suspect_seconds
+        self.suspect_seconds = suspect_seconds
+        """Silence after which a client gets no new work (CONTRACT 9.10)."""
         # A client that was set aside before the server started is tried again at once: its `probe_at` is past.
         self._clients = {row.id: Presence(row, monotonic, monotonic) for row in rows}
         self._by_secret = {presence.row.secret_hash: presence for presence in self._clients.values()}
         self._groups: dict[int, frozenset[str]] = {}
         self._progress: dict[str, float] = {}
         self._waiting_since: dict[str, float] = {}
+        self._stuck: dict[int, str] = {}
+        self.last_job = 0
+        """The last job's id, as it was when somebody looked; clients name none that is higher."""
 
     def put(self, presence: Presence) -> None:
         """Take in a client that registered, in place of what was known of it."""
@@ -107,30 +111,15 @@ class Watch:
         """Names of the groups each client is in, by its id."""
         self._groups = dict(groups)
 
-    def why_not_taking(self, presence: Presence, monotonic: float, now: float, unconfirmed: Container[int]) -> str:
-        """Why the client gets no new work, "" where it does. Completes "<client> ...".
+    def stuck_with(self, client_id: int) -> str:
+        """What the client does not manage to end, "" for nothing."""
+        return self._stuck.get(client_id, "")
 
-        `now`: UTC epoch seconds; availability rules are judged in the client's own time zone (CONTRACT 9.14).
-        """
-        if presence.row.removed or presence.row.wanted == "end":
-            return "is removed from the farm"
-        if presence.row.disabled:
-            return "is disabled"
-        if not presence.heard:
-            return "has not been heard of since the server started"
-        if presence.lost or presence.silence(monotonic) > self._suspect_seconds:
-            return f"has been silent for {presence.silence(monotonic):.0f} s"
-        if not presence.accepting:
-            return "takes no new work (it is draining or its disk is nearly full)"
-        if presence.row.sick and monotonic < presence.probe_at:
-            return f"is set aside: {presence.row.sick}"
-        if presence.row.id in unconfirmed:
-            return "may still run a job that was cancelled or given to another client"
-        if presence.row.availability:
-            zone = timezone(timedelta(minutes=presence.row.utc_offset))
-            local = datetime.fromtimestamp(now, zone).replace(tzinfo=None)
-            return available(from_text(presence.row.availability), local, presence.row.idle_minutes)
-        return ""
+    def set_stuck(self, stuck: Mapping[int, str]) -> tuple[list[int], list[int]]:
+        """The clients that do not manage to end something, by id, with what it is; those that are new among them, and
+        those that are not among them any more."""
+        was, self._stuck = self._stuck, dict(stuck)
+        return sorted(stuck.keys() - was.keys()), sorted(was.keys() - stuck.keys())
 
     # What waits to be written or confirmed -------------------------------------------------------------------------
 

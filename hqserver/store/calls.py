@@ -72,6 +72,8 @@ class CallBook:
         """The kernel has the answer of the row's call. Raises `OSError`; it counts as answered all the same."""
         with self._guard:
             self._answered.add(token)
+            # Another connection of the same call may have let it go unanswered before.
+            self._cut.get(token.partition("/")[0], {}).pop(token, None)
             if self._file >= 0:
                 os.write(self._file, f"{token}\n".encode())
 
@@ -116,7 +118,10 @@ class CallBook:
 
 @dataclass(slots=True)
 class Call:
-    """One call that must not be done twice: who sent which bytes (a hash), and when, in UTC epoch seconds."""
+    """One call that must not be done twice: who sent which bytes (a hash), and when, in seconds of this boot.
+
+    By the clock that nobody sets (PROMISES P11), which the server's next process of this boot shares.
+    """
 
     book: CallBook
     identity: str

@@ -35,6 +35,24 @@ def blocked(connection: sqlite3.Connection, most: int, root_ids: Iterable[int]) 
     return {root_id: frozenset(client_ids) for root_id, client_ids in found.items()}
 
 
+def jobs_with_blocked_clients(connection: sqlite3.Connection, most: int) -> list[tuple[int, int, int]]:
+    """Jobs that wait for a client and whose root has clients that failed at least `most` times: (id, root id,
+    requirement id). Costs one look-up where there is no such root."""
+    rows = connection.execute("SELECT DISTINCT root_id FROM client_failure WHERE failures >= ?", (most,))
+    roots = [row[0] for row in rows]
+    if not roots:
+        return []
+    return connection.execute(
+        """
+        SELECT id, root_id, requirement_id FROM job INDEXED BY job_queue
+        WHERE claimable > 0 AND held = '' AND capped = 0 AND work_runnable > 0
+            AND root_id IN (SELECT value FROM json_each(?))
+        ORDER BY id
+        """,
+        (json.dumps(roots),),
+    ).fetchall()
+
+
 def forget(connection: sqlite3.Connection, root_ids: Iterable[int]) -> None:
     """Give every client a fresh start with these root jobs."""
     connection.execute(

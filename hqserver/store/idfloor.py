@@ -19,14 +19,20 @@ from .files import write_whole
 
 _LOG = logging.getLogger(__name__)
 
-TABLES = ("job", "client", "note_thread", "note", "client_group", "resource", "error")
+TABLES = ("job", "client", "note_thread", "note", "client_group", "resource", "error", "event", "callback")
 """The tables whose ids are told to others."""
 
 BLOCK = 100
 """Ids that are reserved at once: so many may be left out where the server does not end in order."""
 
+EVENTS_BLOCK = 10_000
+"""The same of events, of which every change of anything takes one."""
+
 JUMP = 1_000_000
 """Ids that are left out where the file is lost and nobody can say which were given out."""
+
+MOST_BELIEVED = 2**30
+"""A job's id above this is none that a farm has given out, whatever a client says."""
 
 _TIMELINE = "timeline"
 
@@ -82,7 +88,7 @@ class IdFloor:
         if all(counted[table] <= self._ends[table] for table in TABLES):
             return
         crash_point("ids_before_reserved")
-        self._write({table: _block_end(counted[table], self._ends[table]) for table in TABLES})
+        self._write({table: _block_end(table, counted[table], self._ends[table]) for table in TABLES})
         crash_point("ids_reserved")
 
     def give_back(self, connection: sqlite3.Connection) -> None:
@@ -95,8 +101,29 @@ class IdFloor:
             self._ends = ends
 
 
-def _block_end(given: int, end: int) -> int:
-    return end if given <= end else given + BLOCK
+def last_job(connection: sqlite3.Connection) -> int:
+    """The last id that was given to a job, as far as this database knows; ids that were left out count."""
+    return _counters(connection)["job"]
+
+
+def leave_out(connection: sqlite3.Connection, highest_job: int) -> bool:
+    """Somebody knows a job of this farm by an id that this database has not given out: database and `id.floor` are
+    older than that. Go on 1,000,000 above it, begin a new timeline; within the caller's transaction.
+
+    False where the id is known by now.
+    """
+    counted = _counters(connection)
+    if highest_job <= counted["job"]:
+        return False
+    for table in TABLES:
+        _set_counter(connection, table, max(counted[table], highest_job if table == "job" else 0) + JUMP)
+    connection.execute("INSERT OR REPLACE INTO farm VALUES (?, ?)", (_TIMELINE, str(uuid.uuid4())))
+    return True
+
+
+def _block_end(table: str, given: int, end: int) -> int:
+    block = EVENTS_BLOCK if table == "event" else BLOCK
+    return end if given <= end else given + block
 
 
 def _counters(connection: sqlite3.Connection) -> dict[str, int]:

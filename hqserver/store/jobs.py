@@ -6,11 +6,14 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
 
 from hqserver.domain.job import Tree
 from hqserver.domain.status import FAILED_JOB, FINISHED_JOB, FINISHED_WORK, JobStatus, WorkStatus
 
 from .schema import OWN_COLUMNS, TREE_COLUMNS, WORK_COLUMNS, words
+from .search_index import add_counts, add_labels, add_texts
 
 _PLAIN = (
     *("id", "root_id", "first_parent_id", "requirement_id", "name", "priority", "cpus", "tries"),
@@ -18,15 +21,17 @@ _PLAIN = (
     *("command_ended_at", "ended_at", "updated_at", "claimable"),
     *("parents", "children", "children_unfinished", "children_failed", "tree_clients"),
     *("held", "weightless", "tries_given", "hooks", "mail_reasons", "pending", "deleted_failed"),
-    "lease",
+    *("lease", "agenda", "max_concurrent", "capped", "position", "by_hand"),
     "show_blocked_clients_warning",
 )
 _COLUMNS = (*_PLAIN, *OWN_COLUMNS.values(), *WORK_COLUMNS.values(), *TREE_COLUMNS.values())
 _FIXED = {
     *("id", "root_id", "name", "cpus", "queued_at", "weightless", "tries_given", "hooks", "mail_reasons", "lease"),
+    "agenda",
 }
 _CHANGING = tuple(column for column in _COLUMNS if column not in _FIXED)
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id = ?"
+_SELECT_ALL = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id IN (SELECT value FROM json_each(?))"
 _UPDATE = f"UPDATE job SET {', '.join(f'{column} = ?' for column in _CHANGING)} WHERE id = ?"
 _TEXTS = ("uuid", "description", "command", "submitted_by", "specification")
 _INSERT = f"INSERT INTO job ({', '.join((*_COLUMNS, *_TEXTS))}) VALUES ({', '.join('?' * len((*_COLUMNS, *_TEXTS)))})"
@@ -37,7 +42,10 @@ class JobRow:
     """What decides a job's status, and the counters that stand on its row. Times are UTC epoch seconds.
 
     `held`: "pause", "block" or ""; `weightless`: it counts nothing in overallProgress; `hooks`, `mail_reasons`: comma
-    lists; `pending`: work items that wait only for their hooks; `deleted_failed`: failed children deleted since.
+    lists; `pending`: work items that wait only for their hooks; `deleted_failed`: failed children deleted since;
+    `agenda`: its work items are the pieces of one; `max_concurrent`: how many of them may be worked on at once, 0 for
+    any number; `capped`: so many are; `position`: its place in the queue among its priority; `by_hand`: somebody marked
+    it as done.
     """
 
     id: int
@@ -70,6 +78,11 @@ class JobRow:
     hooks: str = ""
     mail_reasons: str = ""
     lease: int = 0
+    agenda: int = 0
+    max_concurrent: int = 0
+    capped: int = 0
+    position: int = 0
+    by_hand: int = 0
     pending: int = 0
     show_blocked_clients_warning: int = 1
     deleted_failed: int = 0
@@ -85,21 +98,14 @@ class JobRow:
         return self.status in FINISHED_JOB
 
     @property
+    def over(self) -> bool:
+        """It has ended, or was cancelled and ends as soon as its client confirms that nothing of it is left."""
+        return self.finished or bool(self.cancelled)
+
+    @property
     def failed_children(self) -> int:
         """Children that did not succeed, those that were deleted since included."""
         return self.children_failed + self.deleted_failed
-
-    def values(self, columns: Sequence[str]) -> list[object]:
-        """The row's values in the order of `columns`."""
-        found: list[object] = []
-        for column in columns:
-            if column in _WORK_BY_COLUMN:
-                found.append(self.work[_WORK_BY_COLUMN[column]])
-            elif column in _TREE_BY_COLUMN:
-                found.append(getattr(self.tree, _TREE_BY_COLUMN[column]))
-            else:
-                found.append(getattr(self, column))
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,38 +119,51 @@ class JobTexts:
     specification: str
 
 
-_WORK_BY_COLUMN = {column: status for status, column in WORK_COLUMNS.items()}
-_TREE_BY_COLUMN = {column: name for name, column in TREE_COLUMNS.items()}
 _WORK_START = len(_PLAIN) + len(OWN_COLUMNS)
 _TREE_START = _WORK_START + len(WORK_COLUMNS)
+_STATUSES = tuple(WorkStatus)
+_tree_values = attrgetter(*TREE_COLUMNS)
+_plain_values = attrgetter(*_COLUMNS[:_WORK_START])
+_changing_values = attrgetter(*(column for column in _COLUMNS[:_WORK_START] if column not in _FIXED))
 
 
 def load(connection: sqlite3.Connection, job_id: int) -> JobRow | None:
     """The job's row, None for an id that the farm does not have."""
     row = connection.execute(_SELECT, (job_id,)).fetchone()
-    if row is None:
-        return None
-    plain = dict(zip(_COLUMNS[:_WORK_START], row, strict=False))
+    return None if row is None else _row(row)
+
+
+def load_all(connection: sqlite3.Connection, job_ids: Iterable[int]) -> list[JobRow]:
+    """The rows of those of these jobs that exist, in one query."""
+    return [_row(row) for row in connection.execute(_SELECT_ALL, (json.dumps(list(job_ids)),))]
+
+
+def _row(values: Sequence[Any]) -> JobRow:
+    plain = dict(zip(_COLUMNS[:_WORK_START], values, strict=False))
     plain["status"] = JobStatus(plain["status"])
     return JobRow(
         **plain,
-        work=dict(zip(WorkStatus, row[_WORK_START:_TREE_START], strict=True)),
-        tree=Tree(*row[_TREE_START:]),
+        work=dict(zip(_STATUSES, values[_WORK_START:_TREE_START], strict=True)),
+        tree=Tree(*values[_TREE_START:]),
     )
+
+
+def _values(row: JobRow, plain: tuple[object, ...]) -> tuple[object, ...]:
+    return (*plain, *(row.work[status] for status in _STATUSES), *_tree_values(row.tree))
 
 
 def save(connection: sqlite3.Connection, rows: Iterable[JobRow]) -> None:
     """Write back rows that `load` gave."""
-    connection.executemany(_UPDATE, [(*row.values(_CHANGING), row.id) for row in rows])
+    connection.executemany(_UPDATE, [(*_values(row, _changing_values(row)), row.id) for row in rows])
 
 
-def insert(connection: sqlite3.Connection, rows: Iterable[tuple[JobRow, JobTexts]]) -> None:
-    """Store new jobs."""
+def insert(connection: sqlite3.Connection, rows: Sequence[tuple[JobRow, JobTexts]]) -> None:
+    """Store new jobs, and index what they are found by."""
     connection.executemany(
         _INSERT,
         [
             (
-                *row.values(_COLUMNS),
+                *_values(row, _plain_values(row)),
                 texts.uuid,
                 texts.description,
                 texts.command,
@@ -153,6 +172,29 @@ def insert(connection: sqlite3.Connection, rows: Iterable[tuple[JobRow, JobTexts
             )
             for row, texts in rows
         ],
+    )
+    add_texts(connection, ((row.id, row.name, texts.description) for row, texts in rows))
+    add_labels(connection, ((row.id, texts.specification) for row, texts in rows))
+    add_counts(connection, ((row.parents == 0, row.status) for row, _ in rows))
+
+
+def texts(connection: sqlite3.Connection, job_id: int) -> JobTexts:
+    """What is stored with a job that exists."""
+    return JobTexts(*connection.execute(f"SELECT {', '.join(_TEXTS)} FROM job WHERE id = ?", (job_id,)).fetchone())
+
+
+def modify(connection: sqlite3.Connection, row: JobRow, changed: JobTexts) -> None:
+    """Write what only a modification changes: what else there is of the row is written by `save`."""
+    connection.execute(
+        """
+        UPDATE job SET name = ?, cpus = ?, weightless = ?, tries_given = ?, hooks = ?, mail_reasons = ?, lease = ?,
+            description = ?, command = ?, submitted_by = ?, specification = ?
+        WHERE id = ?
+        """,
+        (
+            *(row.name, row.cpus, row.weightless, row.tries_given, row.hooks, row.mail_reasons, row.lease),
+            *(changed.description, changed.command, changed.submitted_by, changed.specification, row.id),
+        ),
     )
 
 
@@ -185,11 +227,12 @@ def children_of(connection: sqlite3.Connection, job_id: int) -> list[int]:
 
 
 def failed_children_of(connection: sqlite3.Connection, job_id: int) -> list[int]:
-    """Ids of the job's children that failed, were cancelled or abandoned."""
+    """Ids of the job's children that failed, were cancelled or abandoned, the kill of the cancelled ones confirmed or
+    not."""
     rows = connection.execute(
         f"""
         SELECT child_id FROM family JOIN job ON job.id = child_id
-        WHERE parent_id = ? AND status IN ({words(FAILED_JOB)}) ORDER BY child_id
+        WHERE parent_id = ? AND (status IN ({words(FAILED_JOB)}) OR cancelled = 1) ORDER BY child_id
         """,
         (job_id,),
     )
@@ -250,13 +293,6 @@ def recount_presence(connection: sqlite3.Connection, job_id: int) -> int:
         WHERE ended_at IS NULL AND job_id IN (SELECT id FROM below) GROUP BY client_id
     """
     return connection.execute(query, (job_id, job_id)).rowcount
-
-
-def delete(connection: sqlite3.Connection, job_id: int) -> None:
-    """Remove the job and all that hangs on its row. Children that stay are told that they have no such parent."""
-    connection.execute("UPDATE job SET first_parent_id = NULL WHERE first_parent_id = ?", (job_id,))
-    connection.execute("DELETE FROM client_failure WHERE root_id = ?", (job_id,))
-    connection.execute("DELETE FROM job WHERE id = ?", (job_id,))
 
 
 def submitted_by(connection: sqlite3.Connection, job_id: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from hqserver.domain.status import LIVE_RUN
 
@@ -46,14 +46,18 @@ def root_ids(connection: sqlite3.Connection, *, finished: bool) -> list[int]:
 def roots_ended_before(
     connection: sqlite3.Connection, at: float, after: tuple[float, int], limit: int
 ) -> list[tuple[float, int]]:
-    """(when it ended, id) of root jobs that ended before `at`, the oldest first, going on `after` one of them."""
+    """(when it ended, id) of root jobs that ended before `at`, the oldest first, going on `after` one of them.
+
+    Jobs of which anything changed since are left out: those that were imported ended long before they came.
+    """
     rows = connection.execute(
         """
         SELECT ended_at, id FROM job INDEXED BY job_ended
         WHERE ended_at IS NOT NULL AND ended_at < ? AND ended_at >= ? AND (ended_at, id) > (?, ?) AND parents = 0
+            AND updated_at < ?
         ORDER BY ended_at, id LIMIT ?
         """,
-        (at, after[0], *after, limit),
+        (at, after[0], *after, at, limit),
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -192,15 +196,25 @@ def history(connection: sqlite3.Connection, job_ids: Iterable[int]) -> dict[int,
     return found
 
 
-def runs_of_job(connection: sqlite3.Connection, job_id: int) -> list[sqlite3.Row]:
-    """The job's runs with the name of their work item, in the order in which they were offered."""
-    return connection.execute(
+def runs_newest_first(connection: sqlite3.Connection, job_id: int) -> Iterator[sqlite3.Row]:
+    """The job's runs with the name of their work item and a `number` that grows with each run that is offered; those
+    of further clients, which write nothing, are left out."""
+    yield from connection.execute(
         """
-        SELECT run.*, work.name AS work_name, work.position FROM run JOIN work ON work.id = run.work_id
-        WHERE run.job_id = ? ORDER BY run.rowid
+        SELECT run.*, run.rowid AS number, work.name AS work_name FROM run JOIN work ON work.id = run.work_id
+        WHERE run.job_id = ? AND slot = 0 ORDER BY run.rowid DESC
         """,
         (job_id,),
-    ).fetchall()
+    )
+
+
+def tries_until(connection: sqlite3.Connection, work_id: int, number: int) -> int:
+    """How many runs of the work item's command have begun, or ended with output, up to the one of this number."""
+    query = """
+        SELECT count(*) FROM run
+        WHERE work_id = ? AND slot = 0 AND kind = '' AND rowid <= ? AND (started_at IS NOT NULL OR rowid = ?)
+    """
+    return int(connection.execute(query, (work_id, number, number)).fetchone()[0])
 
 
 def threads(connection: sqlite3.Connection, thread_ids: Sequence[int] | None) -> list[sqlite3.Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,6 @@ from sqlite_utils import Database as SchemaTools
 
 from .migrations import MIGRATIONS
 
-_LOG = logging.getLogger(__name__)
 _DAMAGED = (
     "the database {path} is damaged or not a database of this farm ({problem}); "
     "restore a copy or name another --data folder"
@@ -44,12 +42,6 @@ def open_writer(path: Path) -> sqlite3.Connection:
     Raises `StoreDamaged` for a file that is damaged, `StoreUnusable` for one that cannot be opened, is of a newer
     version, or for an SQLite that cannot do what is needed.
     """
-    if has_wal_reset_race(sqlite3.sqlite_version_info):
-        _LOG.info(
-            "SQLite %s can damage a database that two connections write to; there is only one here, and no other "
-            "program may open the file",
-            sqlite3.sqlite_version,
-        )
     _check_files(path)
     try:
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, cached_statements=512)

@@ -5,15 +5,17 @@ A file is found by the numbers of its job and run, never by a path from outside.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from hqserver.domain.crash import crash_point
 
+from .room import Room
 from .trouble import is_full
 
 _LOG = logging.getLogger(__name__)
@@ -23,11 +25,11 @@ _STRIPES = 64
 
 
 class OutputFiles:
-    """The folder of logs. `on_full` is called when the disk is full, before a piece is tried once more."""
+    """The folder of logs. `room` is that of their disk, where its ballast is on the same one."""
 
-    def __init__(self, folder: Path, on_full: Callable[[], None] = lambda: None):
+    def __init__(self, folder: Path, room: Room | None = None):
         self.folder = folder
-        self._on_full = on_full
+        self._room = room or Room()
         # Two beats of one client may overlap when the first timed out: an append is a check and a write.
         self._locks = tuple(threading.Lock() for _ in range(_STRIPES))
 
@@ -49,12 +51,14 @@ class OutputFiles:
             if offset != size or not data:
                 return size
             crash_point("log_before_appended")
+            if not self._room.left_for_log(size + len(data)):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             try:
                 written = _append(path, data)
             except OSError as problem:
                 if not is_full(problem):
                     raise
-                self._on_full()
+                self._room.run_out()
                 written = _append(path, data)
             crash_point("log_appended")
             return size + written
@@ -68,19 +72,22 @@ class OutputFiles:
                 _LOG.warning("the log of run %s of job %d, which is deleted, stays: %s", run_id, job_id, problem)
 
     def size(self, job_id: int, run_id: str) -> int:
-        """Bytes of the log that are here."""
+        """Bytes of the log that are here; 0 where nobody can say, which reading it logs."""
         try:
             return self.path(job_id, run_id).stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     def read(self, job_id: int, run_id: str, offset: int = 0, limit: int | None = None) -> bytes:
-        """The log from `offset`; at most `limit` bytes."""
+        """The log from `offset`; at most `limit` bytes, and none of a log that is gone or cannot be read."""
         try:
             with self.path(job_id, run_id).open("rb") as log:
                 log.seek(offset)
                 return log.read() if limit is None else log.read(limit)
         except FileNotFoundError:
+            return b""
+        except OSError as problem:
+            _LOG.error("the log of run %s of job %d cannot be read: %s", run_id, job_id, problem)
             return b""
 
 

@@ -5,71 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from enum import StrEnum
 
-from hqserver.domain.status import FAILED_JOB, LIVE_RUN
+from hqserver.domain.status import LIVE_RUN
 
 from .schema import words
 
-MOST_COUNTED = 10_000
-"""Jobs are counted up to here: the page of a farm with a million finished jobs costs what one with a thousand does."""
-
 _AFTER_ALL_IDS = 2**63 - 1
-
-
-class Roots(StrEnum):
-    """The lists of jobs without a parent."""
-
-    UNFINISHED = "unfinished"
-    RUNNING = "running"
-    WAITING = "waiting"
-    FINISHED = "finished"
-    FAILED = "failed"
-    ALL = "all"
-
-
-_AT_WORK = "SELECT job_id FROM presence"
-_PARTS: dict[Roots, tuple[str, ...]] = {
-    Roots.UNFINISHED: ("ended_at IS NULL",),
-    Roots.RUNNING: (f"id IN ({_AT_WORK})",),
-    Roots.WAITING: (f"ended_at IS NULL AND id NOT IN ({_AT_WORK})",),
-    Roots.FINISHED: ("ended_at IS NOT NULL",),
-    Roots.FAILED: tuple(f"status = '{status}'" for status in FAILED_JOB),
-    Roots.ALL: ("ended_at IS NULL", "ended_at IS NOT NULL"),
-}
-"""Each list as parts that an index answers newest first. A list of several parts is merged of them: SQLite would
-otherwise sort all there is."""
-
-
-def newest_roots(connection: sqlite3.Connection, which: Roots, before: int | None, limit: int) -> list[int]:
-    """Ids of the newest jobs of the list, newest first; only those below the id `before`, where it is given."""
-    found: list[int] = []
-    for part in _PARTS[which]:
-        rows = connection.execute(
-            f"SELECT id FROM job WHERE parents = 0 AND {part} AND id < ? ORDER BY id DESC LIMIT ?",
-            (before or _AFTER_ALL_IDS, limit),
-        )
-        found += [row[0] for row in rows]
-    return sorted(found, reverse=True)[:limit]
-
-
-def count_roots(connection: sqlite3.Connection, which: Roots) -> int:
-    """How many jobs the list has; `MOST_COUNTED + 1` stands for any more than `MOST_COUNTED`."""
-    found = 0
-    for part in _PARTS[which]:
-        found += connection.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM job WHERE parents = 0 AND {part} LIMIT ?)", (MOST_COUNTED + 1,)
-        ).fetchone()[0]
-    return min(found, MOST_COUNTED + 1)
-
-
-def count_by_status(connection: sqlite3.Connection, statuses: Iterable[str]) -> dict[str, int]:
-    """How many jobs have each of these statuses, by the index alone; the cost grows with the count."""
-    rows = connection.execute(
-        "SELECT status, count(*) FROM job WHERE status IN (SELECT value FROM json_each(?)) GROUP BY status",
-        (json.dumps(list(statuses)),),
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 def count_live_runs(connection: sqlite3.Connection) -> dict[str, int]:
@@ -143,7 +84,7 @@ _RUN = """
 
 def newest_runs_of_job(connection: sqlite3.Connection, job_id: int, limit: int) -> list[sqlite3.Row]:
     """The job's newest runs with `work_name` and `job_name`, newest first."""
-    query = f"{_RUN} WHERE run.job_id = ? ORDER BY run.offered_at DESC, run.rowid DESC LIMIT ?"
+    query = f"{_RUN} WHERE run.job_id = ? ORDER BY run.rowid DESC LIMIT ?"
     return connection.execute(query, (job_id, limit)).fetchall()
 
 

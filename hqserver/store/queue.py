@@ -11,6 +11,12 @@ _FIRST_PAGE, _LONGEST_PAGE = 2, 256
 """Most requirements serve no more than a job or two in a pass; a page is four times as long as the one before."""
 
 
+PLACES_A_JOB = 2**20
+"""A new job stands at its id times this, behind all that were before it and with room for those put between."""
+
+_TOP, _BOTTOM = "queue.top", "queue.bottom"
+
+
 class Queued(NamedTuple):
     """A job with work to hand out. Jobs compare as they are served: priority (negated), position, id."""
 
@@ -25,11 +31,11 @@ def requirements_waiting(connection: sqlite3.Connection) -> list[tuple[int, str]
     rows = connection.execute(
         """
         WITH RECURSIVE waiting (id) AS (
-            SELECT min(requirement_id) FROM job INDEXED BY job_queue WHERE claimable > 0 AND held = ''
+            SELECT min(requirement_id) FROM job INDEXED BY job_queue WHERE claimable > 0 AND held = '' AND capped = 0
             UNION ALL
             SELECT (
                 SELECT min(requirement_id) FROM job INDEXED BY job_queue
-                WHERE claimable > 0 AND held = '' AND requirement_id > waiting.id
+                WHERE claimable > 0 AND held = '' AND capped = 0 AND requirement_id > waiting.id
             )
             FROM waiting WHERE waiting.id IS NOT NULL
         )
@@ -50,7 +56,7 @@ def jobs_in_order(connection: sqlite3.Connection, requirement_id: int, barren: C
         rows = connection.execute(
             """
             SELECT -priority, position, id, root_id FROM job INDEXED BY job_queue
-            WHERE requirement_id = ? AND claimable > 0 AND held = '' AND priority <= ?
+            WHERE requirement_id = ? AND claimable > 0 AND held = '' AND capped = 0 AND priority <= ?
                 AND (-priority, position, id) > (?, ?, ?)
                 AND root_id NOT IN (SELECT value FROM json_each(?))
             ORDER BY priority DESC, position, id LIMIT ?
@@ -76,3 +82,23 @@ def waiting_jobs(connection: sqlite3.Connection, job_ids: Iterable[int]) -> list
         (json.dumps(list(job_ids)),),
     )
     return [(Queued(*row[:4]), row[4], row[5]) for row in rows]
+
+
+def place_first(connection: sqlite3.Connection) -> int:
+    """A place before all others."""
+    return _remember(connection, _TOP, min(_remembered(connection, _TOP), 0) - 1)
+
+
+def place_last(connection: sqlite3.Connection, next_job_id: int) -> int:
+    """A place behind all others, but before the jobs that are still to come: the first of them is `next_job_id`."""
+    return _remember(connection, _BOTTOM, max(_remembered(connection, _BOTTOM), (next_job_id - 1) * PLACES_A_JOB) + 1)
+
+
+def _remembered(connection: sqlite3.Connection, key: str) -> int:
+    row = connection.execute("SELECT value FROM farm WHERE key = ?", (key,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _remember(connection: sqlite3.Connection, key: str, place: int) -> int:
+    connection.execute("INSERT OR REPLACE INTO farm (key, value) VALUES (?, ?)", (key, str(place)))
+    return place

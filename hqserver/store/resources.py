@@ -6,6 +6,7 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
+from hqserver.domain.resources import Counting
 from hqserver.domain.status import LIVE_RUN
 
 from .schema import words
@@ -15,7 +16,8 @@ from .schema import words
 class ResourceRow:
     """A resource. `total` is how much there is, -1 (`domain.resources.UNCOUNTED`) for always enough.
 
-    `per_machine`: a machine holds one, however many of its runs need it; else each run holds what it asked for.
+    `per_machine`: a machine holds one, however many of its runs need it; `rate`: `total` is how much may be started in
+    a minute, and nothing is held; else each run holds what it asked for.
     """
 
     id: int
@@ -23,11 +25,18 @@ class ResourceRow:
     total: int
     per_machine: int
     built_in: int
+    rate: int
+
+    @property
+    def counting(self) -> Counting:
+        if self.rate:
+            return Counting.RATE
+        return Counting.MACHINE if self.per_machine else Counting.JOB
 
 
 def totals(connection: sqlite3.Connection) -> dict[str, ResourceRow]:
     """All resources by name, oldest first."""
-    rows = connection.execute("SELECT id, name, total, per_machine, built_in FROM resource ORDER BY id")
+    rows = connection.execute("SELECT id, name, total, per_machine, built_in, rate FROM resource ORDER BY id")
     return {row[1]: ResourceRow(*row) for row in rows}
 
 
@@ -50,17 +59,15 @@ def in_use(connection: sqlite3.Connection) -> list[tuple[int, str, int]]:
     ]
 
 
-def insert(connection: sqlite3.Connection, name: str, total: int, per_machine: bool) -> None:
-    """Store a new resource."""
+def put(connection: sqlite3.Connection, name: str, total: int, counting: Counting) -> None:
+    """Store a resource, or change a known one's amount and how it is counted."""
     connection.execute(
-        "INSERT INTO resource (name, total, per_machine) VALUES (?, ?, ?)", (name, total, int(per_machine))
-    )
-
-
-def save(connection: sqlite3.Connection, row: ResourceRow) -> None:
-    """Write back a resource's amount and how it is counted."""
-    connection.execute(
-        "UPDATE resource SET total = ?, per_machine = ? WHERE id = ?", (row.total, row.per_machine, row.id)
+        """
+        INSERT INTO resource (name, total, per_machine, rate) VALUES (?, ?, ?, ?)
+        ON CONFLICT (name) DO UPDATE
+        SET total = excluded.total, per_machine = excluded.per_machine, rate = excluded.rate
+        """,
+        (name, total, int(counting is Counting.MACHINE), int(counting is Counting.RATE)),
     )
 
 

@@ -15,6 +15,7 @@ from .trouble import is_full
 _LOG = logging.getLogger(__name__)
 BALLAST_BYTES = 16 * 1024 * 1024
 _LEAST_TO_START = 4 * 1024 * 1024
+_SMALL_LOG = 256 * 1024
 
 
 class Room:
@@ -50,6 +51,16 @@ class Room:
             self.full = True
             _LOG.error("the server's disk is full: no new jobs are taken until there is room")
         self._ballast.unlink(missing_ok=True)
+
+    def left_for_log(self, size: int) -> bool:
+        """Whether a log may grow to `size` bytes. On a full disk a large one leaves half of the ballast's room, a small
+        one a quarter: a job that prints much keeps no other from ending, and logs keep no report out of the database.
+        Raises `OSError`.
+        """
+        if self._ballast is None or not self.full:
+            return True
+        kept = self._size // (2 if size > _SMALL_LOG else 4)
+        return shutil.disk_usage(self._ballast.parent).free > kept
 
     def look(self) -> None:
         """Take new work again where there is room for the ballast and as much more. Raises `OSError`."""

@@ -6,7 +6,9 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from hqserver.domain.agenda import Piece
 from hqserver.domain.run import RunEnd
 from hqserver.domain.status import LIVE_RUN, RunStatus
 
@@ -85,6 +87,16 @@ def last_of_command(connection: sqlite3.Connection, work_id: int) -> RunRow | No
         (work_id,),
     ).fetchone()
     return None if values is None else _row(values)
+
+
+def clients_lost_with(connection: sqlite3.Connection, work_id: int) -> list[int]:
+    """The clients of the work item's runs that were lost or brought no result that counts, the latest last."""
+    found = connection.execute(
+        "SELECT client_id FROM run WHERE work_id = ? AND slot = 0 AND kind = '' AND status IN ('lost', 'superseded') "
+        "ORDER BY rowid",
+        (work_id,),
+    )
+    return [int(client_id) for (client_id,) in found]
 
 
 def live_of_job(connection: sqlite3.Connection, job_id: int) -> list[RunRow]:
@@ -205,12 +217,49 @@ def unconfirmed_clients(connection: sqlite3.Connection) -> set[int]:
     return {row[0] for row in connection.execute("SELECT client_id FROM run WHERE unconfirmed = 1")}
 
 
-def may_be_alive_of_job(connection: sqlite3.Connection, job_id: int) -> bool:
-    """Whether the job has a run of which something may be alive: one that is lost, or whose kill nobody confirmed."""
-    found = connection.execute(
-        "SELECT 1 FROM run WHERE job_id = ? AND (unconfirmed = 1 OR ended_at IS NULL) LIMIT 1", (job_id,)
+def page(connection: sqlite3.Connection, job_id: int, limit: int, offset: int) -> list[sqlite3.Row]:
+    """Runs of the job with the names of their work items, in the order in which they were offered."""
+    return connection.execute(
+        """
+        SELECT run.*, work.name AS work FROM (
+            SELECT rowid AS place FROM run WHERE job_id = ? ORDER BY rowid LIMIT ? OFFSET ?
+        ) JOIN run ON run.rowid = place JOIN work ON work.id = run.work_id ORDER BY place
+        """,
+        (job_id, limit, offset),
+    ).fetchall()
+
+
+def count_of_job(connection: sqlite3.Connection, job_id: int) -> int:
+    """How many runs the job has had."""
+    return int(connection.execute("SELECT count(*) FROM run WHERE job_id = ?", (job_id,)).fetchone()[0])
+
+
+def log_of(connection: sqlite3.Connection, run_id: str) -> sqlite3.Row | None:
+    """What the run's row says of its log: `job_id, ended_at, log_size, log_truncated`."""
+    found: sqlite3.Row | None = connection.execute(
+        "SELECT job_id, ended_at, log_size, log_truncated FROM run WHERE id = ?", (run_id,)
+    ).fetchone()
+    return found
+
+
+class RunOfJob(NamedTuple):
+    """A run by its job; `may_be_alive`: it is lost, or nobody confirmed its kill."""
+
+    job_id: int
+    run_id: str
+    may_be_alive: bool
+
+
+def of_jobs(connection: sqlite3.Connection, job_ids: Iterable[int]) -> list[RunOfJob]:
+    """All the runs of these jobs."""
+    rows = connection.execute(
+        """
+        SELECT job_id, id, unconfirmed = 1 OR ended_at IS NULL FROM run
+        WHERE job_id IN (SELECT value FROM json_each(?))
+        """,
+        (json.dumps(list(job_ids)),),
     )
-    return found.fetchone() is not None
+    return [RunOfJob(*values) for values in rows]
 
 
 def hosts_of_command(connection: sqlite3.Connection, work_id: int) -> list[int]:
@@ -224,11 +273,6 @@ def hosts_of_command(connection: sqlite3.Connection, work_id: int) -> list[int]:
         (work_id,),
     )
     return [row[0] for row in rows]
-
-
-def ids_of_job(connection: sqlite3.Connection, job_id: int) -> list[str]:
-    """Ids of all the job's runs."""
-    return [row[0] for row in connection.execute("SELECT id FROM run WHERE job_id = ?", (job_id,))]
 
 
 def unconfirmed_of_client(connection: sqlite3.Connection, client_id: int) -> list[RunRow]:
@@ -250,12 +294,12 @@ class Order:
     job_id: int
     root_id: int
     work_id: int
-    work_name: str
     cpus: int
     command: str
     specification: str
     kind: str
     hosts: str
+    piece: Piece
 
 
 def orders_for(connection: sqlite3.Connection, client_id: int, but_for: Iterable[str]) -> list[Order]:
@@ -263,12 +307,12 @@ def orders_for(connection: sqlite3.Connection, client_id: int, but_for: Iterable
     known = set(but_for)
     rows = connection.execute(
         f"""
-        SELECT run.id, run.status, run.job_id, job.root_id, work.id, work.name, run.cpus, job.command,
-            job.specification, run.kind, coalesce((
+        SELECT run.id, run.status, run.job_id, job.root_id, work.id, run.cpus, job.command, job.specification,
+            run.kind, coalesce((
                 SELECT group_concat(client_id) FROM (
                     SELECT other.client_id FROM run AS other
                     WHERE other.work_id = run.work_id AND other.slot > 0 AND other.status IN ({_LIVE})
-                    ORDER BY other.slot)), '')
+                    ORDER BY other.slot)), ''), work.name, work.first, work.last, work.frames, work.package
         FROM run JOIN job ON job.id = run.job_id JOIN work ON work.id = run.work_id
         WHERE run.client_id = ? AND run.status IN ({_LIVE})
             AND run.status IN ('offered', 'ending', 'pausing', 'resuming') AND run.slot = 0
@@ -278,13 +322,22 @@ def orders_for(connection: sqlite3.Connection, client_id: int, but_for: Iterable
     ).fetchall()
     rows += connection.execute(
         """
-        SELECT run.id, 'ending', run.job_id, run.job_id, run.work_id, '', run.cpus, '""', '{}', '', '' FROM run
+        SELECT run.id, 'ending', run.job_id, run.job_id, run.work_id, run.cpus, '""', '{}', '', '',
+            '', NULL, NULL, '', ''
+        FROM run
         WHERE client_id = ? AND unconfirmed = 1
         """,
         (client_id,),
     ).fetchall()
-    orders = [Order(row[0], RunStatus(row[1]), *row[2:]) for row in rows]
+    orders = [_order(row) for row in rows]
     return [order for order in orders if order.status is not RunStatus.OFFERED or order.run_id not in known]
+
+
+def _order(values: tuple[Any, ...]) -> Order:
+    run_id, status, job_id, root_id, work_id, cpus, command, specification, kind, hosts, *rest = values
+    name, first, last, frames, package = rest
+    piece = Piece(name, first, last, frames, json.loads(package) if package else {})
+    return Order(run_id, RunStatus(status), job_id, root_id, work_id, cpus, command, specification, kind, hosts, piece)
 
 
 def count_presence(connection: sqlite3.Connection, job_id: int, client_id: int, change: int) -> int:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from hqserver.domain.agenda import Piece
+from hqserver.domain.job import PROGRESS_UNIT
 from hqserver.domain.status import FINISHED_WORK, WorkStatus
+
+from .jobs import JobRow
+from .schema import words
 
 _COLUMNS = (
     "id, job_id, name, status, claimable, tries, losses, progress, duration_ms, pending, pending_reason, hooks, "
-    "avoid_client_id, delayed"
+    "avoid_client_id, delayed, by_hand"
 )
 
 
@@ -20,7 +26,7 @@ class WorkRow:
     the client that holds it is lost. `progress` is in `PROGRESS_UNIT`; `duration_ms` is the run time of one that
     succeeded. `pending` and `pending_reason`: what its command's run told it and why, kept while its `hooks` (a comma
     list) are still to run. `avoid_client_id`: the client that gets it last. `delayed`: runnable, but not yet
-    claimable."""
+    claimable. `by_hand`: somebody marked it as done, and its run is to be killed."""
 
     id: int
     job_id: int
@@ -36,6 +42,7 @@ class WorkRow:
     hooks: str
     avoid_client_id: int | None
     delayed: int
+    by_hand: int
 
     @property
     def hooks_left(self) -> tuple[str, ...]:
@@ -81,6 +88,15 @@ def count_claimable(connection: sqlite3.Connection, job_id: int, status: WorkSta
     return int(row[0])
 
 
+def count_lost(connection: sqlite3.Connection, job_id: int) -> int:
+    """How many of the job's work items dispatch may give out though a run holds them, because its client is lost."""
+    row = connection.execute(
+        "SELECT count(*) FROM work INDEXED BY work_lost WHERE job_id = ? AND claimable = 1 AND status = 'running'",
+        (job_id,),
+    ).fetchone()
+    return int(row[0])
+
+
 def waiting_for_hooks(connection: sqlite3.Connection) -> list[int]:
     """Ids of the work items of which nothing but hooks is left, and which no client runs though it may."""
     rows = connection.execute(
@@ -100,18 +116,98 @@ def claimable(connection: sqlite3.Connection, job_id: int, limit: int) -> list[W
     return [_row(values) for values in rows]
 
 
-def insert(connection: sqlite3.Connection, rows: Iterable[tuple[int, str, int, WorkStatus, int, str, str]]) -> None:
-    """Store new work items: (job id, name, position, status, tries, pending, hooks)."""
+@dataclass(frozen=True, slots=True)
+class NewWork:
+    """A work item about to be stored. `place`: where it stands in the order in which its job's work is given out;
+    `piece`: of the agenda, one without a name where the job has none."""
+
+    job_id: int
+    place: int
+    status: WorkStatus
+    tries: int
+    piece: Piece
+    pending: str = ""
+    hooks: str = ""
+
+
+def insert(connection: sqlite3.Connection, rows: Iterable[NewWork]) -> None:
+    """Store new work items."""
     connection.executemany(
         """
-        INSERT INTO work (job_id, name, position, status, claimable, tries, pending, hooks)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO work (
+            job_id, position, status, claimable, tries, name, first, last, frames, package, pending, hooks
+        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
-        [
-            (job_id, name, position, status, int(status is WorkStatus.RUNNABLE), tries, pending, hooks)
-            for job_id, name, position, status, tries, pending, hooks in rows
-        ],
+        (
+            (
+                *(new.job_id, new.place, new.status, int(new.status is WorkStatus.RUNNABLE), new.tries, new.piece.name),
+                *(new.piece.first, new.piece.last, new.piece.frames),
+                *(json.dumps(new.piece.package) if new.piece.package else "", new.pending, new.hooks),
+            )
+            for new in rows
+        ),
     )
+
+
+def places(connection: sqlite3.Connection, job_id: int) -> int:
+    """The place behind all of the job's work items."""
+    query = "SELECT coalesce(max(position) + 1, 0) FROM work WHERE job_id = ?"
+    return int(connection.execute(query, (job_id,)).fetchone()[0])
+
+
+def known_names(connection: sqlite3.Connection, job_id: int, names: Sequence[str]) -> list[str]:
+    """Those of these names that work items of the job have."""
+    query = "SELECT name FROM work WHERE job_id = ? AND name IN (SELECT value FROM json_each(?))"
+    return [row[0] for row in connection.execute(query, (job_id, json.dumps(names)))]
+
+
+def named(connection: sqlite3.Connection, job_id: int, names: Sequence[str]) -> list[WorkRow]:
+    """The job's work items of these names."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM work WHERE job_id = ? AND name IN (SELECT value FROM json_each(?))",
+        (job_id, json.dumps(names)),
+    )
+    return [_row(values) for values in rows]
+
+
+def place(connection: sqlite3.Connection, row: WorkRow, *, first: bool) -> None:
+    """Put a work item before, or behind, all others of its job."""
+    end = "min(position) - 1" if first else "max(position) + 1"
+    connection.execute(
+        f"UPDATE work SET position = (SELECT {end} FROM work WHERE job_id = ?) WHERE id = ?", (row.job_id, row.id)
+    )
+
+
+def page(
+    connection: sqlite3.Connection, job: JobRow, statuses: Sequence[WorkStatus], limit: int, offset: int
+) -> list[sqlite3.Row]:
+    """Work items of the job in the order of its agenda, those in one of `statuses` where any are given: what is kept
+    of each, how often its command was run (`tries`), and the last run of it."""
+    named = "AND name <> ''" if job.agenda else ""  # so that their index serves
+    among = "AND status IN (SELECT value FROM json_each(?))" if statuses else ""
+    return connection.execute(
+        f"""
+        WITH chosen AS (
+            SELECT * FROM work WHERE job_id = ? {named} {among} ORDER BY id LIMIT ? OFFSET ?
+        )
+        SELECT chosen.id, name, first, last, frames, package, chosen.status, progress, chosen.tries AS triesLeft,
+            (SELECT count(*) FROM run WHERE work_id = chosen.id AND slot = 0 AND kind = '') AS tries,
+            run.id AS run_id, client_id, run.started_at, run.ended_at
+        FROM chosen LEFT JOIN run ON run.rowid = (
+            SELECT rowid FROM run WHERE work_id = chosen.id AND slot = 0 AND kind = '' ORDER BY rowid DESC LIMIT 1
+        )
+        ORDER BY chosen.id
+        """,
+        (job.id, *([json.dumps(statuses)] if statuses else []), limit, offset),
+    ).fetchall()
+
+
+def statuses(connection: sqlite3.Connection, job_id: int, limit: int) -> list[tuple[str, WorkStatus]]:
+    """Names and statuses of the first pieces of the job's agenda."""
+    rows = connection.execute(
+        "SELECT name, status FROM work WHERE job_id = ? AND name <> '' ORDER BY id LIMIT ?", (job_id, limit)
+    )
+    return [(row[0], WorkStatus(row[1])) for row in rows]
 
 
 def of_job(connection: sqlite3.Connection, job_id: int) -> list[WorkRow]:
@@ -125,12 +221,12 @@ def save(connection: sqlite3.Connection, row: WorkRow) -> None:
     connection.execute(
         """
         UPDATE work SET status = ?, claimable = ?, tries = ?, losses = ?, progress = ?, duration_ms = ?, pending = ?,
-            pending_reason = ?, hooks = ?, avoid_client_id = ?, delayed = ?
+            pending_reason = ?, hooks = ?, avoid_client_id = ?, delayed = ?, by_hand = ?
         WHERE id = ?
         """,
         (
             *(row.status, row.claimable, row.tries, row.losses, row.progress, row.duration_ms, row.pending),
-            *(row.pending_reason, row.hooks, row.avoid_client_id, row.delayed, row.id),
+            *(row.pending_reason, row.hooks, row.avoid_client_id, row.delayed, row.by_hand, row.id),
         ),
     )
 
@@ -141,10 +237,53 @@ def move_all(connection: sqlite3.Connection, job_id: int, was: WorkStatus, now: 
     An item with a live run is left alone: its run moves it. One that ends has no hooks before it any more.
     """
     over = ", pending = '', hooks = ''" if now in FINISHED_WORK else ""
+    if now is WorkStatus.SUCCEEDED:
+        over += f", progress = {PROGRESS_UNIT}"
     return connection.execute(
         f"UPDATE work SET status = ?, claimable = ?, delayed = 0{over} WHERE job_id = ? AND status = ?",
         (now, int(now is WorkStatus.RUNNABLE), job_id, was),
     ).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What work items of one status add up to: how many, their progress, their run times and how many have one."""
+
+    items: int
+    progress: int
+    durations_ms: int
+    timed: int
+
+
+def sums(connection: sqlite3.Connection, job_id: int, statuses: Iterable[WorkStatus]) -> dict[WorkStatus, Sums]:
+    """What the job's work items in each of these statuses add up to."""
+    rows = connection.execute(
+        f"""
+        SELECT status, count(*), sum(progress), ifnull(sum(duration_ms), 0), count(duration_ms)
+        FROM work WHERE job_id = ? AND status IN ({words(statuses)}) GROUP BY status
+        """,
+        (job_id,),
+    )
+    return {WorkStatus(row[0]): Sums(*row[1:]) for row in rows}
+
+
+def give_tries(connection: sqlite3.Connection, job_id: int, tries: int) -> None:
+    """How often each of the job's work items that have not ended may be tried again."""
+    connection.execute(
+        f"UPDATE work SET tries = ? WHERE job_id = ? AND status NOT IN ({words(FINISHED_WORK)})", (tries, job_id)
+    )
+
+
+def reset(connection: sqlite3.Connection, job_id: int, statuses: Iterable[WorkStatus], tries: int) -> None:
+    """Have the job's work items in these statuses wait as they did when they were submitted."""
+    connection.execute(
+        f"""
+        UPDATE work SET status = 'queued', claimable = 0, delayed = 0, tries = ?, losses = 0, progress = 0,
+            duration_ms = NULL, pending = '', pending_reason = '', hooks = '', avoid_client_id = NULL, by_hand = 0
+        WHERE job_id = ? AND status IN ({words(statuses)})
+        """,
+        (tries, job_id),
+    )
 
 
 def progress_of(connection: sqlite3.Connection, job_id: int, status: WorkStatus) -> int:

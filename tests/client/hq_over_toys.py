@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from toy_farm import ToyFarm, toy_connection
 
-from hqclient import follow
+from hqclient import news
 from hqclient.cli.main import run
 from hqclient.cli.screen import Screen
 from hqclient.farm import Farm
@@ -57,6 +57,6 @@ class Hq:
 
 def quick_hq(monkeypatch: pytest.MonkeyPatch) -> Hq:
     """An `hq` that does not dawdle between two questions, run by the user ada."""
-    monkeypatch.setattr(follow, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(news, "FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr("getpass.getuser", lambda: "ada")
     return Hq()

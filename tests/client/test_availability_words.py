@@ -16,6 +16,7 @@ from hqserver.domain.availability import as_rules
     [
         ("never", []),
         ("always", [{"days": [0, 1, 2, 3, 4, 5, 6]}]),
+        ("anytime", [{"days": [0, 1, 2, 3, 4, 5, 6]}]),
         ("weekdays 18:00-08:00", [{"days": [0, 1, 2, 3, 4], "start": "18:00", "end": "08:00"}]),
         ("Weekends OR idle 30", [{"days": [5, 6]}, {"kind": "idle", "minutes": 30}]),
         ("9-17", [{"start": "09:00", "end": "17:00"}]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -17,7 +18,11 @@ from hqclient.errors import (
     WaitTimedOut,
 )
 from hqclient.farm import Farm
-from hqclient.follow import PATIENCE_SECONDS, OutputFollower, Pauses, watch
+from hqclient.finding import JobCount
+from hqclient.follow import watch
+from hqclient.news import PATIENCE_SECONDS, Pauses
+from hqclient.tail import OutputFollower
+from hqserver.domain.status import JobStatus
 
 
 class FakeTime:
@@ -147,8 +152,27 @@ def test_jobs_are_found_by_status_newest_first(toy: ToyFarm, farm: Farm) -> None
     assert farm.jobs("failed", attribs=["name"])[0].attributes == {"id": 3, "name": "c"}
 
 
+def test_jobs_are_found_page_by_page_as_they_are_taken(toy: ToyFarm, farm: Farm) -> None:
+    for number in range(5):
+        toy.add(f"job {number}")
+    toy.jobs_a_page = 2
+    found = farm.find_jobs({"rootsOnly": True, "status": (JobStatus.RUNNABLE,)}, attribs=["name"])
+    assert toy.called("findJobs") == []
+    assert [next(found).id, next(found)["name"]] == [5, "job 3"]
+    assert len(toy.called("findJobs")) == 1
+    assert [job.id for job in found] == [3, 2, 1]
+    assert [job.id for job in farm.find_jobs(limit=3)] == [5, 4, 3]
+    assert farm.count_jobs({"status": "runnable"}) == JobCount(5, more=False)
+
+
+def test_times_of_a_filter_are_sent_as_utc(toy: ToyFarm, farm: Farm) -> None:
+    at = datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=2)))
+    assert list(farm.find_jobs({"since": at})) == []
+    assert toy.called("findJobs")[0][0] == {"since": datetime(2026, 1, 31, 10)}  # noqa: DTZ001  # naive UTC
+
+
 def test_a_status_that_does_not_exist_is_refused_with_the_near_one(farm: Farm) -> None:
-    with pytest.raises(BadParameters, match="no status is called 'runing'; did you mean 'running'"):
+    with pytest.raises(BadParameters, match="'runing' is none; did you mean 'running'"):
         farm.jobs("runing")
 
 

@@ -28,6 +28,15 @@ def test_a_resource_keeps_its_way_of_counting_unless_told(farm_hq: ServicesHq) -
     assert farm_hq("resource", "set", "db", "2", "--per-job", "--json").json["perMachine"] is False
 
 
+def test_a_rate_is_set_and_shown_per_minute(farm_hq: ServicesHq) -> None:
+    said = farm_hq("resource", "set", "api", "30", "--per-minute").out
+    assert said == "api  30, 0 in the last minute, counted starts per minute\n"
+    assert farm_hq("resource", "set", "api", "20", "--json").json["counted"] == "rate"
+    assert farm_hq("resources").out.splitlines()[-1].split() == ["api", "20", "0", "starts", "per", "minute"]
+    assert farm_hq("resource", "set", "api", "20", "--per-job").out.endswith("counted per job\n")
+    assert farm_hq("resource", "set", "api", "20", "--per-job", "--per-minute").code == Exit.USAGE
+
+
 def test_resources_are_deleted_all_or_none(farm_hq: ServicesHq) -> None:
     for name in ("db", "render slots"):
         farm_hq("resource", "set", name, "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
 from hq_over_toys import Hq, Said, quick_hq
@@ -55,6 +56,56 @@ def test_list_says_how_many_more_there_are(hq: Hq) -> None:
     assert len(hq("list", "--limit", "0").out.splitlines()) == 6
 
 
+def test_list_goes_on_over_pages_that_are_shorter_than_its_limit(hq: Hq) -> None:
+    for number in range(5):
+        hq.toy.add(f"job {number}")
+    hq.toy.jobs_a_page = 2
+    assert [job["id"] for job in hq("list", "--json", "--limit", "0").json] == [5, 4, 3, 2, 1]
+    assert [job["id"] for job in hq("list", "--json", "--limit", "3").json] == [5, 4, 3]
+
+
+def test_list_options_become_a_filter(hq: Hq) -> None:
+    words = """list --name shot* --text x --by ada --by bob --tag wip --property k=a=b --client node1 --group gpu
+        --priority 3 --since 2h --ended-before 2026-01-31 --sort=-endTime,name --root 7"""
+    assert hq(*words.split()).code == Exit.OK
+    ((wanted, _, sort, limit, _),) = hq.toy.called("findJobs")
+    assert wanted == {
+        "name": "shot*",
+        "text": "x",
+        "submittedBy": ["ada", "bob"],
+        "tags": ["wip"],
+        "properties": {"k": "a=b"},
+        "client": ["node1"],
+        "group": ["gpu"],
+        "priority": 3,
+        "since": NOW - timedelta(hours=2),
+        "endedBefore": datetime(2026, 1, 31),  # noqa: DTZ001  # naive UTC, as on the wire
+        "root": 7,
+        "rootsOnly": False,
+    }
+    assert (sort, limit) == (["-endTime", "name"], 100)
+
+
+def test_list_counts(hq: Hq) -> None:
+    hq.toy.add("a")
+    assert hq("list", "--count").out == "1\n"
+    assert hq("list", "--count", "--json").json == {"count": 1, "more": False}
+    hq.toy.counts_up_to = 0
+    assert hq("list", "--count").out == "0 or more\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--since", "soon"], "--since is a time such as 2h, 3d or 2026-01-31T23:59, not 'soon'"),
+        (["--property", "film"], "--property is NAME=TEXT, not 'film'"),
+    ],
+)
+def test_list_refuses_options_that_mean_nothing(hq: Hq, options: list[str], sentence: str) -> None:
+    said = hq("list", *options)
+    assert (said.code, said.err) == (2, f"hq: {sentence}\n")
+
+
 def test_list_of_nothing_is_no_table(hq: Hq) -> None:
     said = hq("list")
     assert (said.code, said.out, said.err) == (0, "", "hq: no unfinished jobs (--all shows every job)\n")
@@ -102,7 +153,7 @@ def test_show_tells_everything_about_a_job(hq: Hq) -> None:
     assert said.code == Exit.OK
     shown = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "WHEN", said.out)
     assert shown == (
-        "Job 4  Film  queued\n"
+        "Job 4  Film  running (1 clients assigned)\n"
         "  status        running (1 clients assigned)\n"
         "  progress      ██████████████░░░░░░  70%\n"
         "  tasks         1/3\n"

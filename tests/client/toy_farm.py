@@ -13,6 +13,8 @@ from xmlrpc.server import SimpleXMLRPCDispatcher
 
 from hqclient.connection import Connection
 from hqclient.farm import Farm
+from hqserver.domain.errors import BadParameters
+from hqserver.domain.job_filter import parse_job_filter
 
 NOW = datetime(2026, 11, 21, 4, 0, 0)  # noqa: DTZ001  # naive UTC, as on the wire
 FINISHED = ("succeeded", "failed", "cancelled", "abandoned")
@@ -32,6 +34,8 @@ class ToyFarm:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.submitted: list[Any] = []
         self.keys: dict[str, list[int]] = {}
+        self.jobs_a_page = 1000
+        self.counts_up_to = 10_000
 
     def add(self, name: str, status: str = "runnable", **attributes: Any) -> int:
         """A job whose attributes are set from outside."""
@@ -110,24 +114,33 @@ class ToyFarm:
             raise xmlrpc.client.Fault(404, f"no job {job_id}")
         return self.outputs[job_id][-(max_last_chars or 0) :]
 
+    def getRuns(self, job_id: int, limit: int, offset: int) -> list[dict[str, Any]]:
+        """The toy is a server of before runs and events."""
+        raise xmlrpc.client.Fault(-32601, "no method is called 'getRuns'")
+
+    def findJobs(
+        self, wanted: dict[str, Any], attribs: list[str] | None, sort: list[str], limit: int, after: str | None
+    ) -> dict[str, Any]:
+        """Jobs by status and without parents, newest first, `jobs_a_page` at most a page."""
+        try:
+            found = parse_job_filter(wanted)
+        except BadParameters as problem:
+            raise xmlrpc.client.Fault(problem.code, str(problem)) from None
+        ids = [job_id for job_id, job in self.jobs.items() if found.status is None or job["status"] in found.status]
+        ids = [job_id for job_id in ids[::-1] if not (found.roots_only and self.jobs[job_id]["parents"])]
+        left = [job_id for job_id in ids if after is None or job_id < int(after)]
+        page = left[: min(limit, self.jobs_a_page)]
+        follows = str(page[-1]) if len(left) > len(page) else None
+        return {"jobs": self.getJobs(page, attribs), "next": follows, "total": len(ids)}
+
+    def countJobs(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """How many jobs `findJobs` finds, up to `counts_up_to`."""
+        total = self.findJobs(wanted, ["id"], [], 1, None)["total"]
+        return {"count": min(total, self.counts_up_to), "more": total > self.counts_up_to}
+
     def getJobIdsByStatus(self, statuses: list[str]) -> list[int]:
         """Jobs in these statuses."""
         return [job_id for job_id, job in self.jobs.items() if job["status"] in statuses]
-
-    def getUnfinishedRootJobIds(self) -> list[int]:
-        """Unfinished jobs without parents."""
-        return self._roots(finished=False)
-
-    def getFinishedRootJobIds(self) -> list[int]:
-        """Finished jobs without parents."""
-        return self._roots(finished=True)
-
-    def _roots(self, *, finished: bool) -> list[int]:
-        return [
-            job_id
-            for job_id, job in self.jobs.items()
-            if not job["parents"] and (job["status"] in FINISHED) is finished
-        ]
 
     def cancelJobs(self, job_ids: list[int]) -> bool:
         """End jobs."""

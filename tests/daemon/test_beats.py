@@ -52,3 +52,15 @@ def test_an_order_for_the_client_that_nobody_follows_is_logged(
     with caplog.at_level(logging.WARNING):
         beats.answered(Answer(1.0, orders=(EndOrder("removed by ann"),)), 0.0, 0.0)
     assert "removed by ann" in caplog.text
+
+
+def test_a_beat_tells_the_highest_job_that_the_daemon_ever_had_in_hand(tmp_path: Path) -> None:
+    """PROMISES 2.5: also when that has long been settled."""
+    work = Work(1)
+    beats = Beats(work, LoadSampler(tmp_path, time.monotonic), lambda run: RunFolder(tmp_path / run), Log().do, 0)
+    told = [beats.highest_job()]
+    for job in (7, 900, 12):
+        beats.answered(Answer(1.0, orders=(a_start_order(job=job),)), 0.0, 0.0)
+        told.append(asyncio.run(beats.compose())["highestJob"])
+        work.runs.clear()
+    assert told == [0, 7, 900, 900]

@@ -154,18 +154,20 @@ def test_each_runner_of_a_launcher_has_a_group_of_its_own_that_goes_with_it(tmp_
         ended = []
         launcher = Launcher(lambda run: None, ended.append)
         await launcher.start()
-        for run in runs:
-            launcher.launch(run)
-        async with asyncio.timeout(30):
-            while not all((pids := run.pids()) and pids.command for run in runs):
-                await asyncio.sleep(0.01)
-            paths = {Path(pids.cgroup) for run in runs if (pids := run.pids()) is not None}
-            assert len(paths) == 2
-            assert {path.parent for path in paths} == {parent_of_groups()}
-            gate.touch()
-            while len(ended) < 2:
-                await asyncio.sleep(0.01)
-        await launcher.close()
+        try:
+            for run in runs:
+                launcher.launch(run)
+            async with asyncio.timeout(30):
+                while not all((pids := run.pids()) and pids.command for run in runs):
+                    await asyncio.sleep(0.01)
+                paths = {Path(pids.cgroup) for run in runs if (pids := run.pids()) is not None}
+                assert len(paths) == 2
+                assert {path.parent for path in paths} == {parent_of_groups()}
+                gate.touch()
+                while len(ended) < 2:
+                    await asyncio.sleep(0.01)
+        finally:
+            await launcher.close()
         await asyncio.to_thread(wait_until, lambda: not any(Cgroup(path).pids() for path in paths), "all have ended")
         await asyncio.to_thread(wait_until, lambda: not any(path.exists() for path in paths), "the groups have gone")
 

@@ -96,6 +96,40 @@ def test_the_launchers_process_runs_the_same_code_as_the_daemon() -> None:
     asyncio.run(scene())
 
 
+def test_where_there_can_be_no_control_groups_the_daemon_warns_of_what_may_survive(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PROMISES 5: print that honestly."""
+    refuse = (
+        "import sys\n"
+        "from hqclient.daemon.runs import launcher_process\n"
+        "def refuse(): raise launcher_process.CgroupError('version 2 is not mounted')\n"
+        "launcher_process.usable_parent = refuse\n"
+        "launcher_process.main()\n"
+    )
+
+    def start(module: str, argument: str, keep_open: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", refuse, argument], pass_fds=[keep_open])
+
+    async def scene() -> None:
+        monkeypatch.setattr("hqclient.daemon.runs.launcher._python_module", start)
+        async with launching():
+            await eventually(lambda: caplog.records)
+
+    asyncio.run(scene())
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == (
+        f"runs have no control groups here (version 2 is not mounted): {host_os.survivors_without_groups()}"
+    )
+
+
+@pytest.mark.parametrize("linux", [True, False])
+def test_what_may_survive_depends_on_who_adopts_orphans(linux: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_os, "LINUX", linux)
+    assert ("outlives its runner" in host_os.survivors_without_groups()) is linux
+
+
 def test_runs_are_carried_out_side_by_side(folders: RunFolders, tmp_path: Path) -> None:
     async def scene() -> None:
         meeting_place = tmp_path / "fifo"

@@ -103,6 +103,24 @@ def test_a_catastrophic_pattern_is_given_up_and_the_others_go_on() -> None:
     assert scanner.complaints() == []
 
 
+def test_a_pattern_that_takes_a_little_for_each_of_many_lines_is_given_up_too() -> None:
+    """The output of the command waits while it is looked at: for a thousand lines no longer than for one."""
+    slow = r"((?:a|aa)+)$"
+    scanner = ProgressScanner((slow,))
+    scanner.feed((b"a" * 26 + b"b\n") * 1000)
+    assert scanner.scan() is None
+    assert scanner.complaints() == [f"the progress pattern {slow!r} takes too long; it is no longer used"]
+
+
+def test_time_is_counted_anew_at_each_look() -> None:
+    slow = r"((?:a|aa)+)$"
+    scanner = ProgressScanner((slow,))
+    for _ in range(30):
+        scanner.feed(b"a" * 26 + b"b\n")
+        scanner.scan()
+    assert scanner.complaints() == []
+
+
 def test_without_patterns_nothing_is_kept() -> None:
     scanner = ProgressScanner(())
     scanner.feed(b"ALF_PROGRESS 50%\n")

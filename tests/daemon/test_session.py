@@ -22,6 +22,9 @@ class Silence:
         self.progress = True
         self.refusals = 0
 
+    def highest_job(self) -> int:
+        return 0
+
     def held_runs(self) -> list[str]:
         return ["held"]
 

@@ -31,11 +31,11 @@ def test_an_ended_run_is_complete_when_its_log_fits_the_beat() -> None:
     log = Log(b"all of it")
     shipment = Shipping().next_shipment({"a": (log, 9)}, {}, 0.0)
     assert [(piece.offset, piece.data) for piece in shipment.pieces] == [(0, b"all of it")]
-    assert shipment.complete == {"a"}
+    assert shipment.complete == {"a": 9}
 
 
 def test_a_run_without_output_is_complete_at_once() -> None:
-    assert Shipping().next_shipment({"a": (Log(), 0)}, {}, 0.0).complete == {"a"}
+    assert Shipping().next_shipment({"a": (Log(), 0)}, {}, 0.0).complete == {"a": 0}
 
 
 def test_a_long_log_goes_in_pieces_and_completes_with_the_last() -> None:
@@ -53,7 +53,7 @@ def test_a_long_log_goes_in_pieces_and_completes_with_the_last() -> None:
 def test_one_that_floods_leaves_room_for_the_others() -> None:
     flood, short = Log(b"x" * (3 * BEAT_LIMIT)), Log(b"done")
     shipment = Shipping().next_shipment({"a": (flood, 3 * BEAT_LIMIT), "b": (short, 4)}, {}, 0.0)
-    assert shipment.complete == {"b"}
+    assert shipment.complete == {"b": 4}
     assert sum(len(piece.data) for piece in shipment.pieces) <= BEAT_LIMIT
 
 
@@ -75,9 +75,9 @@ def test_what_was_not_answered_is_sent_again() -> None:
     shipping, log = Shipping(), Log(b"text")
     first = shipping.next_shipment({"a": (log, 4)}, {}, 0.0)
     again = shipping.next_shipment({"a": (log, 4)}, {}, 0.0)
-    assert (again.pieces, again.complete) == (first.pieces, set())
+    assert (again.pieces, again.complete) == (first.pieces, {})
     assert shipping.answered(again, {"a": 4})
-    assert shipping.next_shipment({"a": (log, 4)}, {}, 0.0).complete == {"a"}
+    assert shipping.next_shipment({"a": (log, 4)}, {}, 0.0).complete == {"a": 4}
 
 
 def test_a_run_does_not_complete_with_what_an_unanswered_beat_may_have_brought() -> None:
@@ -86,11 +86,11 @@ def test_a_run_does_not_complete_with_what_an_unanswered_beat_may_have_brought()
     shipping.next_shipment({}, {"a": log}, 0.0)
     log.content = b"first and last"
     again = shipping.next_shipment({"a": (log, 14)}, {}, 2.0)
-    assert again.complete == set()
+    assert again.complete == {}
     assert shipping.answered(again, {"a": 5})
     last = shipping.next_shipment({"a": (log, 14)}, {}, 2.0)
     assert [(piece.offset, piece.data) for piece in last.pieces] == [(5, b" and last")]
-    assert last.complete == {"a"}
+    assert last.complete == {"a": 14}
 
 
 def test_of_a_run_in_doubt_the_server_is_asked_what_it_has() -> None:
@@ -98,9 +98,9 @@ def test_of_a_run_in_doubt_the_server_is_asked_what_it_has() -> None:
     shipping.doubt(["a", "b"])
     asked = shipping.next_shipment({"a": (log, 100), "b": (Log(), 0)}, {}, 0.0)
     assert [(piece.run, piece.offset, piece.data) for piece in asked.pieces] == [("a", 0, b"")]
-    assert asked.complete == {"b"}
+    assert asked.complete == {"b": 0}
     assert shipping.answered(asked, {"a": 0})
-    assert shipping.next_shipment({"a": (log, 100)}, {}, 0.0).complete == {"a"}
+    assert shipping.next_shipment({"a": (log, 100)}, {}, 0.0).complete == {"a": 100}
 
 
 def test_a_run_in_doubt_of_which_the_server_has_all_completes_when_it_says_so() -> None:
@@ -109,7 +109,7 @@ def test_a_run_in_doubt_of_which_the_server_has_all_completes_when_it_says_so() 
     asked = shipping.next_shipment({"a": (log, 3)}, {}, 0.0)
     assert shipping.answered(asked, {"a": 3})
     done = shipping.next_shipment({"a": (log, 3)}, {}, 0.0)
-    assert (done.pieces, done.complete) == ([], {"a"})
+    assert (done.pieces, done.complete) == ([], {"a": 3})
 
 
 def test_an_answer_that_takes_nothing_counts_as_no_progress() -> None:
@@ -144,9 +144,33 @@ def test_the_first_lines_need_not_wait_for_a_second_in_which_nothing_was_sent() 
 def test_a_log_cut_by_a_crash_is_complete_with_what_is_there() -> None:
     shipping, log = Shipping(), Log(b"half")
     first = shipping.next_shipment({"a": (log, 8)}, {}, 0.0)
-    assert first.complete == set()
+    assert first.complete == {}
     shipping.answered(first, accepted(first))
-    assert shipping.next_shipment({"a": (log, 8)}, {}, 0.0).complete == {"a"}
+    assert shipping.next_shipment({"a": (log, 8)}, {}, 0.0).complete == {"a": 4}
+
+
+def test_the_part_of_a_whole_log_that_the_server_has_lost_goes_again() -> None:
+    """A report that it did not take comes with how much it has."""
+    shipping, log = Shipping(), Log(b"all of it")
+    whole = shipping.next_shipment({"a": (log, 9)}, {}, 0.0)
+    shipping.answered(whole, accepted(whole))
+    reported = shipping.next_shipment({"a": (log, 9)}, {}, 0.0)
+    assert (reported.pieces, reported.complete) == ([], {"a": 9})
+    assert shipping.answered(reported, {"a": 4})
+    again = shipping.next_shipment({"a": (log, 9)}, {}, 0.0)
+    assert [(piece.offset, piece.data) for piece in again.pieces] == [(4, b"of it")]
+    assert again.complete == {"a": 9}
+    assert not shipping.answered(again, {"a": 4})
+
+
+def test_of_a_log_cut_by_a_crash_the_server_is_told_how_much_there_is_however_little_it_has() -> None:
+    shipping, log = Shipping(), Log(b"half")
+    for taken in (4, 2):
+        shipping.answered(shipping.next_shipment({"a": (log, 8)}, {}, 0.0), {"a": taken})
+    again = shipping.next_shipment({"a": (log, 8)}, {}, 0.0)
+    assert [(piece.offset, piece.data) for piece in again.pieces] == [(2, b"lf")]
+    shipping.answered(again, {"a": 4})
+    assert shipping.next_shipment({"a": (log, 8)}, {}, 0.0).complete == {"a": 4}
 
 
 def test_runs_that_are_not_held_are_forgotten() -> None:

@@ -37,7 +37,7 @@ def status_of(
     [
         ((), J.SUCCEEDED),
         ((W.QUEUED,), J.RUNNABLE),
-        ((W.BLOCKED,), J.RUNNABLE),
+        ((W.BLOCKED,), J.PAUSED),
         ((W.RUNNABLE,), J.RUNNABLE),
         ((W.RUNNING,), J.RUNNING),
         ((W.PAUSING,), J.PAUSING),

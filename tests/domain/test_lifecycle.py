@@ -22,7 +22,6 @@ from hqserver.domain.lifecycle import (
 from hqserver.domain.status import FINISHED_WORK, LIVE_RUN, WORK_ON_CLIENT, RunStatus, WorkStatus
 
 NOT_SERVED_RUN = {RunStatus.PREEMPTED}
-NOT_SERVED_WORK = {WorkStatus.BLOCKED}
 """Statuses of commands that this version has not (block, preempt): nothing may lead there yet."""
 
 WORK_OF_RUN: dict[RunStatus, set[WorkStatus]] = {
@@ -80,7 +79,7 @@ def test_a_run_that_is_offered_can_come_to_every_status_that_is_served() -> None
 
 def test_work_that_is_submitted_can_come_to_every_status_that_is_served() -> None:
     found = reached([(was, now) for (was, _), now in WORK.items()], [WorkStatus.QUEUED, WorkStatus.RUNNABLE])
-    assert found == set(WorkStatus) - NOT_SERVED_WORK
+    assert found == set(WorkStatus)
 
 
 @pytest.mark.parametrize("status", [status for status in LIVE_RUN if status not in NOT_SERVED_RUN])
@@ -139,9 +138,10 @@ def test_only_an_exit_with_zero_makes_a_run_succeed() -> None:
     assert {event for _, event, move in MOVES if move.work is WorkEvent.RUN_SUCCEEDED} == {RunEvent.EXITED_ZERO}
 
 
-def test_only_a_run_that_succeeded_makes_work_succeed() -> None:
+def test_only_a_run_that_succeeded_or_somebody_by_hand_makes_work_succeed() -> None:
+    """P3; PROMISES 2.1: `outcome` says which."""
     events = {event for (_, event), now in WORK.items() if now is WorkStatus.SUCCEEDED}
-    assert events == {WorkEvent.RUN_SUCCEEDED}
+    assert events == {WorkEvent.RUN_SUCCEEDED, WorkEvent.COMPLETE}
 
 
 def test_what_was_cancelled_ends_cancelled_however_its_command_ends() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -11,7 +12,8 @@ from hypothesis import given
 from hqserver.domain.conditions import ClientFacts, Condition
 from hqserver.domain.placement import Board, Holding, Seat, Wanted, cpus_wanted, refusal
 from hqserver.domain.requirement import Requirement, requirement_of
-from hqserver.domain.resources import UNCOUNTED, Stock, Supply
+from hqserver.domain.resources import UNCOUNTED, Counting, Stock, Supply
+from hqserver.domain.waiting import ITS_TURN, needs, why_waiting
 
 
 def a_seat(
@@ -144,7 +146,7 @@ def test_what_is_given_out_is_counted_onto_the_client() -> None:
 
 def test_what_is_given_back_is_counted_off_and_on_again() -> None:
     seat = a_seat(cpus_used=4, live_runs=1, sharing=("single",))
-    stock = Stock({"licence": Supply(1, False)}, [("alpha", "licence", 1)])
+    stock = Stock({"licence": Supply(1)}, [("alpha", "licence", 1)])
     board = Board([seat], stock)
     single = wanted(Requirement(4, sharing=("single",), resources=(("licence", 1),)))
     holding = Holding(1, "alpha", 4, ("single",), (("licence", 1),))
@@ -157,7 +159,7 @@ def test_what_is_given_back_is_counted_off_and_on_again() -> None:
 
 
 def test_what_a_client_held_that_is_gone_is_given_back_too() -> None:
-    stock = Stock({"licence": Supply(1, False)}, [("gone", "licence", 1)])
+    stock = Stock({"licence": Supply(1)}, [("gone", "licence", 1)])
     board = Board([a_seat()], stock)
     licensed = wanted(Requirement(resources=(("licence", 1),)))
     assert board.choose(licensed) is None
@@ -215,7 +217,9 @@ def test_nothing_queues_behind_a_single_job_nor_a_tagged_job_behind_anything() -
 
 def test_work_goes_where_its_resources_are() -> None:
     """CONTRACT 5.6"""
-    stock = Stock({"house": Supply(1, True), "any": Supply(UNCOUNTED, True)}, [("beta", "house", 1)])
+    stock = Stock(
+        {"house": Supply(1, Counting.MACHINE), "any": Supply(UNCOUNTED, Counting.MACHINE)}, [("beta", "house", 1)]
+    )
     both = Requirement(resources=(("any", 1), ("house", 1)))
     assert chosen(both, a_seat(), a_seat(2, hostname="beta", cpus_used=3), stock=stock) == 2
     assert chosen(both, a_seat(), a_seat(2, hostname="beta", cpus_used=4), stock=stock) is None
@@ -272,7 +276,7 @@ def test_a_job_for_several_prefers_what_it_holds() -> None:
 
 def test_licences_of_machines_must_suffice_for_all_clients_together() -> None:
     pair = Requirement(min_hosts=2, max_hosts=2, resources=(("house", 1),))
-    one = Stock({"house": Supply(1, True)})
+    one = Stock({"house": Supply(1, Counting.MACHINE)})
     alpha, beta, second = a_seat(1), a_seat(2, hostname="beta"), a_seat(3, name="second")
     assert together(pair, alpha, beta, stock=one) == []
     assert together(pair, alpha, beta, second, stock=one) == [1, 3]
@@ -293,7 +297,7 @@ def test_nothing_is_held_that_could_not_suffice() -> None:
     assert Board([a_seat(1), a_seat(2, held_for=8)]).to_hold(wanted(pair)) == []
     assert Board([a_seat(1), a_seat(2)]).to_hold(wanted(pair, blocked=frozenset({2}))) == []
     licensed = Requirement(min_hosts=2, max_hosts=2, resources=(("house", 1),))
-    assert Board([a_seat(1), a_seat(2)], Stock({"house": Supply(0, False)})).to_hold(wanted(licensed)) == []
+    assert Board([a_seat(1), a_seat(2)], Stock({"house": Supply(0)})).to_hold(wanted(licensed)) == []
 
 
 # The shortlist -------------------------------------------------------------------------------------------------------
@@ -310,7 +314,12 @@ CONDITIONS = (
     Condition("cpus", "<", ("4",)),
     Condition("cpus", "in", ("2", "4")),
 )
-STOCK = {"job": Supply(2, False), "machine": Supply(1, True), "free": Supply(UNCOUNTED, True)}
+STOCK = {
+    "job": Supply(2),
+    "machine": Supply(1, Counting.MACHINE),
+    "free": Supply(UNCOUNTED, Counting.MACHINE),
+    "rate": Supply(3, Counting.RATE),
+}
 
 seats = st.builds(
     lambda client_id, hostname, platform, cpus, used, groups, sharing, held_for, why_not: a_seat(
@@ -343,7 +352,7 @@ requirements = st.builds(
     st.sets(st.sampled_from(["linux", "windows", "macosx"])),
     st.lists(st.sampled_from(CONDITIONS), max_size=2, unique=True),
     st.sets(st.sampled_from(TAGS), max_size=2),
-    st.dictionaries(st.sampled_from(["job", "machine", "free", "unknown"]), st.integers(1, 3), max_size=2),
+    st.dictionaries(st.sampled_from(["job", "machine", "free", "rate", "unknown"]), st.integers(1, 3), max_size=2),
 )
 
 
@@ -385,7 +394,71 @@ def test_clients_chosen_together_never_take_more_than_there_is(
     for name, amount in several.resources if chosen else ():
         supply = STOCK[name]
         if supply.total != UNCOUNTED:
-            assert (len(machines) if supply.per_machine else amount) <= supply.total
+            assert (len(machines) if supply.counting is Counting.MACHINE else amount) <= supply.total
+
+
+# Why (CONTRACT 10) ---------------------------------------------------------------------------------------------------
+
+
+def with_spare(found: list[Seat], spare: list[int]) -> list[Seat]:
+    """The same clients, some of which queue work behind what they run."""
+    for seat, more in zip(found, spare, strict=False):
+        seat.spare = more
+    return found
+
+
+@given(
+    st.lists(seats, max_size=6, unique_by=lambda seat: seat.client_id),
+    st.lists(st.sampled_from([0, 0, 1, 2]), min_size=6, max_size=6),
+    requirements,
+    st.sampled_from([(1, 1), (1, 1), (1, 3), (2, 2)]),
+    st.sets(st.integers(1, 40), max_size=3),
+    st.one_of(st.none(), st.integers(1, 40)),
+)
+def test_all_reasons_hold_where_the_client_would_get_the_work_and_nowhere_else(
+    found: list[Seat],
+    spare: list[int],
+    requirement: Requirement,
+    hosts: tuple[int, int],
+    blocked: set[int],
+    avoid: int | None,
+) -> None:
+    """The scheduler chooses a client that is alone on the farm if all its reasons hold, and then only; of several it
+    chooses the first of `in_order`, which are those; the summary is the sentence of the first need that is not met."""
+    requirement = replace(requirement, min_hosts=hosts[0], max_hosts=hosts[1])
+    taken = [("n1", "machine", 1), ("n1", "job", 1)], [("rate", 20.0, 2)]
+    board = Board(with_spare(found, spare), Stock(STOCK, *taken))
+    work = wanted(requirement, blocked=frozenset(blocked), avoid=avoid)
+    in_order = board.in_order(work)
+    for seat in found:
+        reasons = board.reasons(work, seat)
+        assert all(reason.holds for reason in reasons) == (seat in in_order)
+        assert all(bool(reason.remedy) != reason.holds for reason in reasons if reason.requirement != "standing")
+        alone = Board([seat], Stock(STOCK, *taken))
+        if requirement.several_hosts:
+            assert (alone.ready(work) == {seat.client_id}) == (seat in in_order)
+        else:
+            assert (alone.choose(work) is seat) == (seat in in_order)
+    if not requirement.several_hosts:
+        assert board.choose(work) is (in_order[0] if in_order else None)
+    told = list(needs(board, work))
+    assert all(need.holds for need in told[:-1])
+    assert why_waiting(board, work) == (ITS_TURN if told[-1].holds else told[-1].sentence)
+
+
+def test_clients_come_in_the_order_in_which_they_would_get_the_work() -> None:
+    """9.12: those that are free first, the least busy before others, then those that queue it; the one to avoid comes
+    last of its kind."""
+    least, more, avoided = a_seat(4), a_seat(2, cpus_used=1), a_seat(1)
+    queues, queues_more = a_seat(3, cpus_used=4, spare=1), a_seat(5, cpus_used=4, spare=2)
+    board = Board([least, more, avoided, queues, queues_more, a_seat(6, cpus_used=4)])
+    assert [seat.client_id for seat in board.in_order(wanted(avoid=1))] == [4, 2, 1, 5, 3]
+
+
+def test_a_job_that_may_have_several_clients_is_not_queued_behind_other_work() -> None:
+    """Found by the property above: it waited for "its turn", and no pass gave it out."""
+    board = Board([a_seat(cpus_used=4, spare=2)])
+    assert why_waiting(board, wanted(Requirement(max_hosts=3))) == "free CPUs on alpha"
 
 
 def test_a_requirement_of_a_command_for_some_platforms_names_them() -> None:

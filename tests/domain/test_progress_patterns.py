@@ -1,8 +1,10 @@
 import re
+import time
 
 import pytest
 
-from hqserver.domain.progress import DEFAULT_PATTERNS, MAX_PATTERN_LENGTH, check_pattern
+from hqserver.domain.pattern import LONGEST_PATTERN, WIDEST_RANGES, compiled
+from hqserver.domain.progress import DEFAULT_PATTERNS, check_pattern
 
 
 @pytest.mark.parametrize("pattern", DEFAULT_PATTERNS)
@@ -39,7 +41,7 @@ def test_what_is_no_token_is_left_alone(line: str) -> None:
         ("a{99999999999}", "is not a regular expression"),
         ("no group", "must have one group"),
         ("(a)(b)(c)", "not 3"),
-        ("(a)" + "b" * MAX_PATTERN_LENGTH, "is longer than"),
+        ("(a)" + "b" * LONGEST_PATTERN, "is longer than"),
     ],
 )
 def test_a_pattern_no_runner_could_use_is_refused_with_the_reason(pattern: str, sentence: str) -> None:
@@ -49,3 +51,61 @@ def test_a_pattern_no_runner_could_use_is_refused_with_the_reason(pattern: str, 
 
 def test_groups_that_do_not_capture_do_not_count() -> None:
     check_pattern(r"(?:frame|image) (\d+)")
+
+
+WIDE = r"[\u0000-\uffff]"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?i)" + WIDE * 5,
+        "(?i)" + "[a-\uffff]" * 190,
+        "[\0-\U0010ffff]" * 190,
+        r"[\0-\N{CJK UNIFIED IDEOGRAPH-9FFF}]" * 25,
+        r"[\1-\U0010FFFF]" * 60,
+        r"(?i)[\t-\uffff]" * 60,
+        "(?x)" + "[a-\uffff] " * 100,
+    ],
+)
+def test_ranges_that_cost_seconds_to_compile_are_refused(pattern: str) -> None:
+    """P10."""
+    with pytest.raises(ValueError, match=f"has character ranges that span more than {WIDEST_RANGES} characters"):
+        compiled(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?i)" + WIDE * 4,
+        r"[^\x00-\x7f]+",
+        "[\U00010000-\U0010ffff]" * 190,
+        r"[a-zA-Z0-9_.-]+-\d+ - [^-]*-$" * 30,
+        "(" * 80 + "a{0,1000}" + "){0,1000}" * 80,
+        "[a\u0100c\u01ff]" * 166,
+        "(?i)" + "\u01ff" * 990,
+        "|".join("a" * (number % 7 + 1) for number in range(190)),
+    ],
+)
+def test_what_is_taken_compiles_within_a_tenth_of_what_a_request_may_take(pattern: str) -> None:
+    """P10."""
+    re.purge()
+    began = time.thread_time()
+    try:
+        compiled(pattern)
+    except ValueError as problem:
+        assert "is not a regular expression" in str(problem)
+    assert time.thread_time() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a-", "-", "", "\\", r"\x-\x", r"\u12-\u", r"[\xfg-\xff]", "[z-a]", r"[\N{nothing}-z]"]
+)
+def test_a_pattern_that_is_cut_anywhere_is_taken_or_refused_by_what_it_is(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error:
+        with pytest.raises(ValueError, match="is not a regular expression"):
+            compiled(pattern)
+    else:
+        assert compiled(pattern).pattern == pattern

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hqserver.domain.resources import UNCOUNTED, Stock, Supply
+from hqserver.domain.resources import UNCOUNTED, Counting, Stock, Supply
 
 SUPPLIES = {
-    "job": Supply(3, False),
-    "machine": Supply(2, True),
-    "free": Supply(UNCOUNTED, True),
-    "none": Supply(0, True),
+    "job": Supply(3),
+    "machine": Supply(2, Counting.MACHINE),
+    "free": Supply(UNCOUNTED, Counting.MACHINE),
+    "none": Supply(0, Counting.MACHINE),
 }
 
 

@@ -144,6 +144,15 @@ def test_an_unknown_section_is_refused() -> None:
     assert refusal("[mian]\n") == "farm.ini, line 1: unknown section [mian]; did you mean 'main'?"
 
 
+@pytest.mark.parametrize("section", ["server:main", "app:main"])
+def test_a_section_of_hqueues_older_files_is_refused_with_what_to_do(section: str) -> None:
+    """CONTRACT 5.7."""
+    assert refusal(f"[{section}]\nport = 5000\n") == (
+        f"farm.ini, line 1: section [{section}] is that of HQueue before 19.5; put the keys that you set there (port, "
+        "hqserver.expireJobsDays, ...) below [main] and leave out the others"
+    )
+
+
 def test_a_free_section_holds_any_keys() -> None:
     _, free = resolve(
         SETTINGS,

@@ -8,7 +8,7 @@ from typing import Any
 from hqserver.domain.conditions import ClientFacts, Condition
 from hqserver.domain.placement import Board, Seat, Wanted
 from hqserver.domain.requirement import Requirement
-from hqserver.domain.resources import Stock, Supply
+from hqserver.domain.resources import Counting, Stock, Supply
 from hqserver.domain.waiting import ITS_TURN, why_waiting
 
 
@@ -89,7 +89,9 @@ def test_different_obstacles_are_told_one_by_one_or_counted() -> None:
 
 
 def test_a_resource_that_nobody_could_get_is_the_reason_whatever_else_is() -> None:
-    stock = Stock({"plugin": Supply(2, False), "house": Supply(1, True)}, [("x", "plugin", 2), ("node2", "house", 1)])
+    stock = Stock(
+        {"plugin": Supply(2), "house": Supply(1, Counting.MACHINE)}, [("x", "plugin", 2), ("node2", "house", 1)]
+    )
     assert why(farm_of(500, cpus_used=4), stock, resources=(("plugin", 1),)) == "resource 'plugin': 2 of 2 are in use"
     assert why(farm_of(1), stock, resources=(("plugni", 1),)) == (
         "resource 'plugni', which the farm does not have; did you mean 'plugin'?"
@@ -115,5 +117,5 @@ def test_a_job_for_several_says_how_many_there_are() -> None:
     assert why([*farm_of(1), *farm_of(9, cpus_used=4)], **pair) == "3 clients together, of which 1 is free"
     assert why(farm_of(9, cpus_used=4), **pair) == "3 clients together, of which none are free"
     assert why(farm_of(9), cpus=5, **pair) == "no client can run it: 9 clients have 4 CPUs, the job needs 5"
-    stock = Stock({"house": Supply(2, True)})
+    stock = Stock({"house": Supply(2, Counting.MACHINE)})
     assert why(farm_of(9), stock, resources=(("house", 1),), **pair) == "3 machines that can have 'house' at once"

@@ -27,6 +27,12 @@ def test_the_benchmark_prints_every_figure_beside_its_yardstick() -> None:
         "newjob with 1,000 nested children in one call",
         "the slowest ping meanwhile",
         "uiStatus, overallProgress, ETA, 1,000 descendants",
+        "an agenda of 1,000 frames submitted",
+        "an agenda of 1,000 frames submitted and the first command started",
+        "findJobs, 100 of 5,000, the newest",
+        "findJobs, 100 of 5,000, of one user, by end",
+        "findJobs, 100 of 5,000, by a part of the name",
+        "explainJob with 50 clients",
         "newjob to start, median",
         "newjob to start, p95",
     ], done.stdout

@@ -272,6 +272,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def fill(filler: Path) -> None:
+    """Write a file until its disk is full."""
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(64 * 1024)):
+                pass
+        except OSError:
+            pass
+
+
 def test_a_full_disk_refuses_new_jobs_and_nothing_else(small_disk: Path, tmp_path: Path) -> None:
     """T6, P12: reports and logs land, and with room again new jobs are taken without a restart."""
     live = LiveFarm(tmp_path)
@@ -280,13 +290,7 @@ def test_a_full_disk_refuses_new_jobs_and_nothing_else(small_disk: Path, tmp_pat
         go = tmp_path / "go"
         job = live.call("newjob", {"name": "x", "command": f"until [ -e {go} ]; do sleep 0.1; done; seq 20000"})[0]
         live.wait_for(job, "running")
-        filler = small_disk / "filler"
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while file.write(bytes(64 * 1024)):
-                    pass
-            except OSError:
-                pass
+        fill(small_disk / "filler")
         submitter = Submitter(live.url, {"x": [job]})
         refusal = ""
         for _ in range(2000):
@@ -299,7 +303,7 @@ def test_a_full_disk_refuses_new_jobs_and_nothing_else(small_disk: Path, tmp_pat
         go.touch()
         live.wait_for(job, "succeeded")
         assert live.call("getJobOutput", job) == "".join(f"{number}\n" for number in range(1, 20_001))
-        filler.unlink()
+        (small_disk / "filler").unlink()
 
         def taken() -> bool:
             try:
@@ -311,6 +315,35 @@ def test_a_full_disk_refuses_new_jobs_and_nothing_else(small_disk: Path, tmp_pat
         wait_until(taken, what="new jobs to be taken")
         submitter.check(live)
         check_database(live)
+    finally:
+        live.close()
+
+
+@pytest.mark.timeout(180)
+def test_a_job_that_prints_more_than_there_is_room_for_ends_when_there_is_and_holds_up_no_other(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    """T6, P9, P12: not a byte of its output is lost."""
+    live = LiveFarm(tmp_path)
+    try:
+        live.start_client("alpha")
+        jobs = {}
+        for name, print_it in (("much", "seq 1500000 3500000"), ("little", "seq 20000")):
+            command = f"until [ -e {tmp_path / name} ]; do sleep 0.1; done; {print_it}"
+            (jobs[name],) = live.call("newjob", {"name": name, "command": command})
+            live.wait_for(jobs[name], "running")
+        fill(small_disk / "filler")
+        (tmp_path / "much").touch()
+        log = small_disk / "hqserver.log"
+        wait_until(lambda: f"of job {jobs['much']} cannot be written" in log.read_text(), what="a log without room")
+        (tmp_path / "little").touch()
+        live.wait_for(jobs["little"], "succeeded")
+        assert live.job(jobs["much"], "status") == "running"
+        (small_disk / "filler").unlink()
+        live.wait_for(jobs["much"], "succeeded")
+        for name, numbers in (("much", range(1_500_000, 3_500_001)), ("little", range(1, 20_001))):
+            assert live.call("getJobOutput", jobs[name]) == "".join(f"{number}\n" for number in numbers), name
+        wait_until(lambda: live.call("getServerErrors").get("errors"), what="an error of the server")
     finally:
         live.close()
 

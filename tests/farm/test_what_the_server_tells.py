@@ -27,7 +27,7 @@ def test_an_error_of_the_server_is_answered_until_and_after_it_restarts(farm_of_
         return [error for error in errors if error["source"] == "beats"]
 
     entry = wait_until(about_the_log, what="an error of the server")[-1]
-    assert re.match(r"the log of run [0-9a-f]{32} cannot be written: Not a directory", entry["message"])
+    assert re.match(rf"the log of run [0-9a-f]{{32}} of job {job} cannot be written: Not a directory", entry["message"])
     output.unlink()
     away.rename(output)
     farm_of_one.wait_for(job, "succeeded")

@@ -120,9 +120,10 @@ def test_no_failure_of_the_database_loses_anything_or_is_told_badly(
             newjob(**each)
         acknowledged.extend(hq.newjob([{"name": "c", "command": "c"}] * 100))  # type: ignore[arg-type]
         fetch()
-        running, other = acknowledged[-1], acknowledged[-2]
+        running, other, family_id = acknowledged[-1], acknowledged[-2], acknowledged[2]
         steps: list[Callable[[], object]] = [
             newjob,
+            lambda: hq.addCallback(family_id, "any:failed,work:failed", {"type": "webhook", "url": "http://h/"}),
             lambda: newjob(command="c", submitKey=f"k{next(numbers)}"),
             lambda: newjob(**family),
             lambda: acknowledged.append(hq.runcmd(f"echo {next(numbers)}")),  # type: ignore[arg-type]

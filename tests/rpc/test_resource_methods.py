@@ -52,6 +52,7 @@ def test_houdinis_licences_are_built_in_per_machine_and_uncounted(hq: Any) -> No
             "inUse": 0,
             "perMachine": True,
             "builtIn": True,
+            "counted": "machine",
         }
 
 
@@ -138,6 +139,38 @@ def test_the_way_of_counting_stays_while_any_is_in_use(hq: Any, farm: Farm, clie
     assert resource(hq, "db")["perMachine"] is False
     client.beat(client.ended(run))
     assert hq.setResource("db", 10, True) is True
+
+
+def test_a_rate_is_said_by_a_word_and_stays_one_for_callers_that_know_none(hq: Any) -> None:
+    """CONTRACT 10, Limits."""
+    assert hq.setResource("api", 30, False, "rate") is True
+    found = resource(hq, "api")
+    assert (found["total"], found["perMachine"], found["counted"], found["inUse"]) == (30, False, "rate", 0)
+    assert hq.setResource("api", 40, False) is True
+    assert (resource(hq, "api")["counted"], resource(hq, "api")["total"]) == ("rate", 40)
+    assert hq.setResource("api", 40, False, "job") is True
+    assert resource(hq, "api")["counted"] == "job"
+    hq.setResource("api", 40, False, "rate")
+    assert hq.setResource("api", 40, True) is True
+    assert (resource(hq, "api")["counted"], resource(hq, "api")["perMachine"]) == ("machine", True)
+    assert hq.setResource("api", 4, False, "machine") is True
+    assert resource(hq, "api")["perMachine"] is True
+
+
+def test_a_way_of_counting_that_is_none_or_two_is_refused(hq: Any) -> None:
+    fault = refused(hq.setResource, "api", 30, False, "rtae")
+    assert (fault.faultCode, "did you mean 'rate'" in fault.faultString) == (-32602, True)
+    fault = refused(hq.setResource, "api", 30, True, "rate")
+    assert (fault.faultCode, "not both" in fault.faultString) == (-32602, True)
+    assert len(hq.getResources()) == len(LICENCES)
+
+
+def test_what_is_held_keeps_a_resource_from_becoming_a_rate(hq: Any, farm: Farm, client: TestClient) -> None:
+    hq.setResource("db", 10, False)
+    run = running_with(farm, client, db=3)
+    assert refused(hq.setResource, "db", 10, False, "rate").faultCode == 409
+    client.beat(client.ended(run))
+    assert hq.setResource("db", 10, False, "rate") is True
 
 
 def test_a_resource_is_deleted_when_it_is_neither_built_in_nor_in_use(hq: Any, farm: Farm, client: TestClient) -> None:

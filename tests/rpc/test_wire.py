@@ -160,7 +160,13 @@ def test_what_has_no_place_on_the_wire_is_a_mistake(value: object) -> None:
         to_wire(value)
 
 
-ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=30)
+AWKWARD = st.sampled_from([*map(chr, range(32)), "\x7f", "\ud800", "\udfff", "\ufffe", "\uffff", "&", "<", "]]>"])
+"""What XML cannot carry or gives a meaning: rare where every character is as likely as another."""
+
+ANY_TEXT = st.one_of(
+    st.text(st.characters(codec=None, exclude_categories=()), max_size=30),
+    st.lists(AWKWARD | st.sampled_from("ab "), max_size=20).map("".join),
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | st.binary(max_size=30) | st.datetimes(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),
@@ -171,13 +177,27 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(VALUES, st.booleans())
 def test_whatever_goes_out_is_well_formed(value: object, nonil: bool) -> None:
+    """T22."""
     expat.ParserCreate().Parse(to_wire(value, nonil=nonil), True)
 
 
 @settings(max_examples=300, deadline=None)
 @given(ANY_TEXT)
 def test_text_arrives_as_its_clean_self(text: str) -> None:
+    """T22: cleaned once is cleaned for good, and no carriage return is lost on the way."""
     assert sent(text) == clean(text) == clean(clean(text))
+    assert [at for at, each in enumerate(sent(text)) if each == "\r"] == [
+        at for at, each in enumerate(text) if each == "\r"
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(ANY_TEXT)
+def test_the_words_of_a_fault_arrive_as_their_clean_self(text: str) -> None:
+    """T22."""
+    with pytest.raises(Fault) as caught:
+        loads(to_wire(Fault(5, text)))
+    assert caught.value.faultString == clean(text)
 
 
 def expected(value: Any) -> Any:
@@ -201,4 +221,5 @@ def expected(value: Any) -> Any:
 @settings(max_examples=300, deadline=None)
 @given(VALUES.filter(lambda value: -(10**300) < value < 10**300 if type(value) is int else True))
 def test_values_survive_the_round_trip(value: object) -> None:
+    """T22."""
     assert sent(value) == expected(value)

@@ -76,6 +76,8 @@ KINDS: dict[str, Any] = {
     "maxMemory": int,
     "failurePatterns": list,
     "lease": int,
+    "agenda": str,
+    "maxConcurrent": int,
     "emailTo": str,
     "emailReasons": list,
     "hosts": dict,

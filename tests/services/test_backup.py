@@ -53,6 +53,27 @@ def test_a_clock_that_was_ahead_does_not_stop_the_copies(farm: Farm, tmp_path: P
     assert "hourly-20260301T120000Z.db" in names(tmp_path / "copies", "hourly")
 
 
+def test_a_clock_that_is_set_back_by_an_hour_does_not_push_older_copies_out(farm: Farm, tmp_path: Path) -> None:
+    """T15, P11: it is asked every minute, and the newest copy is of a time to come."""
+    folder = tmp_path / "copies"
+    for hour in range(5):
+        keep(farm, folder, START + timedelta(hours=hour))
+    before = names(folder, "hourly")
+    for minute in range(2, 62):
+        keep(farm, folder, START + timedelta(hours=3, minutes=minute))
+    assert names(folder, "hourly") == before
+    assert len(names(folder, "daily")) == 1
+
+
+def test_copies_of_a_time_to_come_make_room_in_the_end(farm: Farm, tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    for hour in range(24):
+        keep(farm, folder, START + timedelta(days=400, hours=hour))
+    for hour in range(24):
+        keep(farm, folder, START + timedelta(hours=hour))
+    assert all(name.startswith(("hourly-20260301", "hourly-20260302")) for name in names(folder, "hourly"))
+
+
 def test_without_links_the_daily_copy_is_a_file_of_its_own(
     farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

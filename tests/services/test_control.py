@@ -489,6 +489,21 @@ def test_ejecting_what_does_not_run_changes_nothing(farm: Farm, client: TestClie
     assert [line["event"] for line in read(farm, job, "logs")[0]] == ["submitted"]
 
 
+def test_what_is_left_on_its_client_though_it_was_to_be_ejected_says_why(
+    farm: Farm, client: TestClient, clock: SetClock
+) -> None:
+    """9.12."""
+    cancelled = submit(farm, command="x", cpus=1)
+    start(client)
+    lost = submit(farm, command="x", cpus=1)
+    start(client)
+    commands.cancel(farm, [cancelled], "gone")
+    silence(farm, clock)
+    commands.eject(farm, [cancelled, lost], "needed elsewhere")
+    assert lines(farm, lost, "not ejected") == ["alpha is silent: another client may take it over"]
+    assert lines(farm, lost, "ejecting") == []
+
+
 # Reschedule --------------------------------------------------------------------------------------------------------
 
 
@@ -528,6 +543,82 @@ def test_an_unfinished_job_is_not_rescheduled(farm: Farm, client: TestClient) ->
     commands.reschedule(farm, [parent, child, 99], "impatient")
     assert [status(farm, parent), status(farm, child)] == ["queued", "running"]
     assert read(farm, child, "logs") == before
+
+
+def test_a_cancelled_family_that_is_rescheduled_before_its_kill_is_confirmed_is_done_again(
+    farm: Farm, client: TestClient
+) -> None:
+    """3.5: it takes effect when the kill is confirmed, the child that is being killed included."""
+    parent, first, second = tree(farm, leaf(cpus=2, triesLeft=3), leaf(cpus=2, triesLeft=3))
+    run = start(client)
+    commands.cancel(farm, [parent], "wrong scene")
+    assert [status(farm, each) for each in (parent, first, second)] == ["cancelled", "running", "cancelled"]
+    commands.reschedule(farm, [parent], "the right scene after all")
+    assert [status(farm, each) for each in (parent, first, second)] == ["queued", "running", "runnable"]
+    assert read(farm, first, "waitingFor") == ["ending on alpha"]
+    assert lines(farm, first, "rescheduled") == ["the right scene after all"]
+    assert kinds(client) == [("kill", run)], "what was begun is killed all the same"
+    client.beat(client.ended(run, 143, killed=True), accepting=False)
+    assert read(farm, first, "status", "triesLeft") == ["runnable", 3], "no try is burnt"
+    client.beat()
+    assert client.run_all() == 3
+    assert [status(farm, each) for each in (parent, first, second)] == ["succeeded"] * 3
+
+
+def test_the_child_that_is_being_killed_takes_its_cancelled_parent_with_it(farm: Farm, client: TestClient) -> None:
+    parent, child = tree(farm, leaf())
+    run = start(client)
+    commands.cancel(farm, [parent], "wrong scene")
+    commands.reschedule(farm, [child], "after all")
+    client.beat(client.ended(run, 143, killed=True), accepting=False)
+    client.beat()
+    assert client.run_all() == 2
+    assert [status(farm, parent), status(farm, child)] == ["succeeded", "succeeded"]
+
+
+def test_a_parent_that_is_being_killed_with_its_child_is_done_again_with_it(farm: Farm, client: TestClient) -> None:
+    """2.2: a running command added the child."""
+    parent = submit(farm, command="p")
+    (order,) = client.fetch()
+    client.beat(client.started(order["run"]))
+    child = submission.submit(farm, leaf(), parent)[0]
+    (below,) = client.fetch()
+    client.beat(client.started(below["run"]))
+    commands.cancel(farm, [parent], "wrong scene")
+    client.beat(client.ended(below["run"], killed=True))
+    assert [status(farm, parent), status(farm, child)] == ["running", "cancelled"]
+    commands.reschedule(farm, [parent], "after all")
+    client.beat(client.ended(order["run"], killed=True), accepting=False)
+    assert [status(farm, parent), status(farm, child)] == ["queued", "runnable"]
+    client.beat()
+    assert client.run_all() == 2
+    assert [status(farm, parent), status(farm, child)] == ["succeeded", "succeeded"]
+
+
+def test_a_rescheduled_job_whose_kill_is_never_confirmed_goes_to_another_client(
+    farm: Farm, client: TestClient, other: TestClient, clock: SetClock
+) -> None:
+    """9.11: its client gets no new work until it says that nothing is left."""
+    parent, child = tree(farm, leaf())
+    start(client)
+    commands.cancel(farm, [parent], "wrong scene")
+    commands.reschedule(farm, [parent], "after all")
+    wait_out(farm, clock)
+    assert [status(farm, parent), status(farm, child)] == ["queued", "runnable"]
+    assert client.fetch() == []
+    other.beat()
+    assert other.run_all() == 2
+    assert [status(farm, parent), status(farm, child)] == ["succeeded", "succeeded"]
+
+
+def test_a_job_that_is_cancelled_rescheduled_and_cancelled_is_cancelled(farm: Farm, client: TestClient) -> None:
+    parent, child = tree(farm, leaf())
+    run = start(client)
+    commands.cancel(farm, [parent], "once")
+    commands.reschedule(farm, [parent], "no")
+    commands.cancel(farm, [parent], "yes")
+    client.beat(client.ended(run, killed=True))
+    assert [status(farm, parent), status(farm, child)] == ["cancelled", "cancelled"]
 
 
 def test_parents_and_failed_children_are_rescheduled_and_other_children_keep_their_results(

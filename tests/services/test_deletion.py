@@ -12,6 +12,8 @@ from farm_kit import SetClock, TestClient, check_counters, submit
 from hqserver.services import commands, deletion, lookup, notes, submission, upkeep
 from hqserver.services.beats import Piece
 from hqserver.services.farm import Farm
+from hqserver.services.sheet import Sheet
+from hqserver.store.database import Transaction
 
 
 def read(farm: Farm, job_id: int, *attribs: str) -> list[Any]:
@@ -110,6 +112,21 @@ def test_a_child_that_stays_has_lost_its_first_parent_and_can_go_on(farm: Farm, 
     assert read(farm, grandchild, "root", "priority", "submittedBy") == [parent, 5, "ada"]
     assert client.run_all(code=1) == farm.policy.max_failures_per_client
     assert read(farm, grandchild, "status", "blockedClients") == ["runnable", ["alpha"]], "the root's id is enough"
+
+
+def test_rows_that_a_transaction_had_read_before_it_deleted_their_parent_know_of_it(
+    farm: Farm, client: TestClient
+) -> None:
+    parent, child = tree(farm, leaf())
+    client.run_all()
+
+    def write(transaction: Transaction) -> set[int]:
+        with Sheet(farm, transaction) as sheet:
+            sheet.read([parent, child])
+            return deletion.delete_in(sheet, [parent])
+
+    assert farm.database.write(write) == {parent}
+    assert read(farm, child, "parents") == [[]]
 
 
 def test_a_parent_keeps_its_status_though_the_child_that_failed_it_is_gone(farm: Farm, client: TestClient) -> None:
@@ -215,6 +232,20 @@ def test_jobs_are_deleted_days_after_they_ended(farm: Farm, client: TestClient, 
     clock.advance(0.2 * 86400)
     upkeep.expire_jobs(farm)
     assert left(farm) == [young, waiting]
+
+
+def test_a_clock_that_is_set_ahead_makes_no_job_old(farm: Farm, client: TestClient, clock: SetClock) -> None:
+    """T15, P11: what goes by its age goes by time that has passed."""
+    job = submit(farm)
+    clock.wall += 100 * 86400
+    upkeep.expire_jobs(farm)
+    clock.advance(13.9 * 86400)
+    upkeep.expire_jobs(farm)
+    assert left(farm) == [job]
+    clock.wall -= 100 * 86400
+    clock.advance(0.2 * 86400)
+    upkeep.expire_jobs(farm)
+    assert left(farm) == []
 
 
 def test_a_job_that_was_run_again_is_as_old_as_its_last_end(farm: Farm, client: TestClient, clock: SetClock) -> None:

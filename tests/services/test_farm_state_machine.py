@@ -1,4 +1,7 @@
-"""Whatever happens in whatever order, the farm's invariants hold (PROMISES 7: I1, I2, I3, T20)."""
+"""T20: whatever happens in whatever order, the farm's invariants hold (PROMISES 7: I1, I2, I3).
+
+Submissions, orders, reports of any run, silence and restarts, in 300 histories: many short ones and a few long ones.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm
+from farm_invariants import FarmInvariants
+from farm_kit import Asked, SetClock, TestClient, open_farm
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, initialize, multiple, rule
 
 from hqserver.domain.errors import Conflict, NotFound
 from hqserver.domain.hooks import Hook
@@ -22,7 +26,7 @@ from hqserver.services.health_record import LONGEST_WAIT_SECONDS
 from hqserver.services.reports import Report
 
 POLICY = Policy(max_client_losses=2, max_failures_per_client=1_000_000)
-"""No client is blocked: with all of them blocked for a root job, its jobs would wait for ever and rightly so."""
+"""No client is blocked: with all of them blocked for a root job, its jobs would fail, which leaves nothing to do."""
 
 LEASES = (60, 600)
 """Seconds: a lease that ends before its client counts as lost, and one that ends long after."""
@@ -72,15 +76,6 @@ ACTIONS: dict[str, tuple[Callable[[Farm, list[int]], None], str]] = {
 }
 """What can be asked, and of which jobs it is not simply ignored."""
 
-ON_A_CLIENT = {"running", "pausing", "paused", "resuming"}
-WORK_OF_RUN = {
-    **{status: {"running"} for status in ("offered", "running")},
-    "lost": {"running", "abandoned"},
-    **{status: {status} for status in ("pausing", "paused", "resuming")},
-    "ending": ON_A_CLIENT,
-}
-"""How the work stands that a live run holds."""
-
 
 def named(shape: dict[str, object]) -> dict[str, object]:
     children = shape.get("children", [])
@@ -88,8 +83,8 @@ def named(shape: dict[str, object]) -> dict[str, object]:
     return {"name": "job", **shape, "children": [named(child) for child in children]}
 
 
-class FarmMachine(RuleBasedStateMachine):
-    """Two clients, any trees, any news in any order, against what must always hold."""
+class FarmMachine(FarmInvariants):
+    """Two clients, any trees, any news in any order."""
 
     jobs = Bundle("jobs")
     runs = Bundle("runs")
@@ -98,9 +93,8 @@ class FarmMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="hq-machine-"))
         self.clock, self.asked = SetClock(), Asked()
-        self.farm: Farm = open_farm(self.folder, self.clock, self.asked, POLICY)
-        self.exited_zero: set[str] = set()
-        self.clients: list[TestClient] = []
+        self.farm = open_farm(self.folder, self.clock, self.asked, POLICY)
+        self.note_moves()
         self.boots = 0
 
     @initialize(target=jobs, trees=st.lists(shapes, min_size=2, max_size=4))
@@ -110,7 +104,7 @@ class FarmMachine(RuleBasedStateMachine):
             client.register()
             client.beat()
             self.clients.append(client)
-        return multiple(*submission.submit(self.farm, [named(tree) for tree in trees]))
+        return multiple(*self.accepted(submission.submit(self.farm, [named(tree) for tree in trees])))
 
     def teardown(self) -> None:
         if self.clients:
@@ -122,7 +116,7 @@ class FarmMachine(RuleBasedStateMachine):
 
     @rule(target=jobs, shape=shapes)
     def submit_a_tree(self, shape: dict[str, object]) -> object:
-        return multiple(*submission.submit(self.farm, named(shape)))
+        return multiple(*self.accepted(submission.submit(self.farm, named(shape))))
 
     @rule(
         target=jobs,
@@ -134,7 +128,7 @@ class FarmMachine(RuleBasedStateMachine):
     def link_into_the_dag(self, parents: list[int], children: list[int], command: str, hooks: dict[str, str]) -> object:
         specification = {"name": "link", "command": command, "parentIds": parents, **hooks}
         try:
-            return multiple(*submission.submit(self.farm, specification, None, children))
+            return multiple(*self.accepted(submission.submit(self.farm, specification, None, children)))
         except (Conflict, NotFound):
             return multiple()  # a finished parent, a circle, or a job that was deleted
 
@@ -142,20 +136,26 @@ class FarmMachine(RuleBasedStateMachine):
     def a_running_job_adds_children(self, pick: int, shape: dict[str, object]) -> object:
         job = self._one_of("SELECT DISTINCT job_id FROM run WHERE status = 'running' ORDER BY job_id", pick)
         try:
-            return multiple() if job is None else multiple(*submission.submit(self.farm, named(shape), job))
+            return (
+                multiple() if job is None else multiple(*self.accepted(submission.submit(self.farm, named(shape), job)))
+            )
         except Conflict:
             return multiple()  # it is being cancelled
 
     @rule(action=st.sampled_from(list(ACTIONS)), asked=st.lists(jobs, min_size=1, max_size=2))
     def somebody_asks_it_of_any_jobs(self, action: str, asked: list[int]) -> None:
-        ACTIONS[action][0](self.farm, asked)
+        self._ask(action, asked)
 
     @rule(action=st.sampled_from(list(ACTIONS)), pick=picks)
     def somebody_asks_it_of_a_job_that_it_is_for(self, action: str, pick: int) -> None:
-        ask, query = ACTIONS[action]
-        job = self._one_of(query, pick)
+        job = self._one_of(ACTIONS[action][1], pick)
         if job is not None:
-            ask(self.farm, [job])
+            self._ask(action, [job])
+
+    def _ask(self, action: str, jobs: list[int]) -> None:
+        if action == "delete":
+            self.may_go(jobs)
+        ACTIONS[action][0](self.farm, jobs)
 
     def _one_of(self, query: str, pick: int) -> Any:
         """One answer to the query, by chance; None where there is none."""
@@ -298,95 +298,6 @@ class FarmMachine(RuleBasedStateMachine):
         for client in self.clients:
             client.farm = self.farm
 
-    # What must hold --------------------------------------------------------------------------------------------------
-
-    @invariant()
-    def counters_equal_a_recount(self) -> None:
-        check_counters(self.farm)
-
-    @invariant()
-    def no_work_has_two_owners_and_finished_work_none(self) -> None:
-        with self.farm.database.read() as connection:
-            assert not connection.execute(
-                "SELECT work_id FROM run WHERE ended_at IS NULL GROUP BY work_id HAVING count(*) > 1"
-            ).fetchall()
-            pairs = connection.execute(
-                "SELECT run.status, work.status FROM run JOIN work ON work.id = work_id WHERE run.ended_at IS NULL"
-            ).fetchall()
-            assert [tuple(pair) for pair in pairs if pair[1] not in WORK_OF_RUN[pair[0]]] == []
-            assert not connection.execute(
-                """SELECT id FROM work WHERE status IN ('running', 'pausing', 'paused', 'resuming') AND NOT EXISTS
-                (SELECT 1 FROM run WHERE work_id = work.id AND ended_at IS NULL)"""
-            ).fetchall()
-
-    @invariant()
-    def no_two_runs_of_leased_work_are_alive(self) -> None:
-        """PROMISES 2.2."""
-        held = [client.start_orders[run] for client in self.clients for run in client.held]
-        alive = [order["job"] for order in held if order["lease"]]
-        assert len(alive) == len(set(alive))
-
-    @invariant()
-    def finished_jobs_hold_no_run(self) -> None:
-        """But for one that was abandoned with it: its client may still come back (CONTRACT 9.10)."""
-        with self.farm.database.read() as connection:
-            assert not connection.execute(
-                """SELECT job.id FROM job JOIN run ON run.job_id = job.id
-                WHERE job.ended_at IS NOT NULL AND run.ended_at IS NULL
-                AND NOT (job.status = 'abandoned' AND run.status = 'lost')"""
-            ).fetchall()
-
-    @invariant()
-    def only_an_owners_exit_with_zero_makes_a_run_and_a_job_succeed(self) -> None:
-        """PROMISES P3."""
-        with self.farm.database.read() as connection:
-            succeeded = {row[0] for row in connection.execute("SELECT id FROM run WHERE status = 'succeeded'")}
-            assert succeeded <= self.exited_zero
-            last_of_command = connection.execute(
-                """SELECT (SELECT run.id FROM run WHERE run.job_id = job.id AND kind = '' ORDER BY rowid DESC LIMIT 1)
-                FROM job WHERE outcome = 'exit'"""
-            )
-            assert {row[0] for row in last_of_command} <= succeeded
-
-    @invariant()
-    def a_job_without_a_command_meets_a_client_for_its_hooks_only(self) -> None:
-        """CONTRACT 9.8, 9.13."""
-        with self.farm.database.read() as connection:
-            assert not connection.execute(
-                "SELECT run.id FROM run JOIN job ON job.id = job_id WHERE kind = '' AND command = '\"\"'"
-            ).fetchall()
-
-    @invariant()
-    def a_command_whose_children_failed_does_not_wait_to_be_run(self) -> None:
-        """CONTRACT 9.8: it is skipped."""
-        with self.farm.database.read() as connection:
-            assert not connection.execute(
-                """SELECT job.id FROM work JOIN job ON job.id = job_id
-                WHERE work.status = 'runnable' AND work.pending = '' AND children_failed + deleted_failed > 0"""
-            ).fetchall()
-
-    @invariant()
-    def what_has_ended_waits_for_no_hook(self) -> None:
-        with self.farm.database.read() as connection:
-            assert not connection.execute(
-                """SELECT id FROM work WHERE (pending <> '' OR hooks <> '')
-                AND status IN ('succeeded', 'failed', 'cancelled', 'abandoned')"""
-            ).fetchall()
-            assert not connection.execute("SELECT id FROM job WHERE ended_at IS NOT NULL AND held <> ''").fetchall()
-
-    @invariant()
-    def what_waits_for_children_is_not_handed_out(self) -> None:
-        with self.farm.database.read() as connection:
-            assert not connection.execute("SELECT id FROM job WHERE status = 'queued' AND claimable > 0").fetchall()
-            assert not connection.execute(
-                """SELECT id FROM job WHERE status = 'runnable' AND claimable = 0
-                AND NOT EXISTS (SELECT 1 FROM work WHERE job_id = job.id AND delayed = 1)"""
-            ).fetchall()
-            assert not connection.execute(
-                "SELECT id FROM work WHERE delayed = 1 AND (status <> 'runnable' OR claimable = 1)"
-            ).fetchall()
-            assert not connection.execute("SELECT id FROM job WHERE status = 'runnable' AND held <> ''").fetchall()
-
     def everything_ends(self) -> None:
         """The quiet end (I1): with nothing held and clients that keep working, every job ends, and can be deleted."""
         with self.farm.database.read() as connection:
@@ -410,6 +321,8 @@ class FarmMachine(RuleBasedStateMachine):
         with self.farm.database.read() as connection:
             waiting = connection.execute("SELECT id, status FROM job WHERE ended_at IS NULL").fetchall()
         assert [tuple(row) for row in waiting] == []
+        self.what_was_accepted_is_known()
+        self.every_move_is_one_that_the_lifecycle_has()
         deletion.delete(self.farm, every)
         with self.farm.database.read() as connection:
             for table in ("job", "work", "run", "family", "presence", "history", "client_failure"):
@@ -431,13 +344,30 @@ class FarmMachine(RuleBasedStateMachine):
         return count
 
 
-FarmMachine.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=30,
-    derandomize=True,  # the same examples for everybody; explore with more of them by hand
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+def histories(count: int, steps: int) -> settings:
+    """The same histories for everybody: explore with more of them by hand."""
+    return settings(
+        max_examples=count,
+        stateful_step_count=steps,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
-TestTheFarmKeepsItsInvariants = pytest.mark.slow(FarmMachine.TestCase)
+
+class LongHistories(FarmMachine):
+    """What only many steps lead to."""
+
+
+class ShortHistories(FarmMachine):
+    """What a few steps lead to, from many beginnings."""
+
+
+LongHistories.TestCase.settings = histories(40, 30)
+ShortHistories.TestCase.settings = histories(260, 10)
+
+patiently = pytest.mark.timeout(300)  # where a whole run of the tests goes on beside them
+
+TestTheFarmKeepsItsInvariantsForLong = pytest.mark.slow(patiently(LongHistories.TestCase))
+TestTheFarmKeepsItsInvariantsFromManyBeginnings = pytest.mark.slow(patiently(ShortHistories.TestCase))

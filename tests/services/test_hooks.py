@@ -426,7 +426,46 @@ def test_a_hook_is_neither_ejected_nor_the_job_that_runs_it(farm: Farm, client: 
     job = submit(farm, command="x", onSuccess="success")
     order = next_hook(client.beat(client.ended(start(client))))
     commands.eject(farm, [job], "needed elsewhere")
+    assert lines(farm, job, "not ejected") == ["its command has ended, and onSuccess follows on alpha"], "and says so"
     client.beat(client.ended(order["run"]))
+    assert status(farm, job) == "succeeded"
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_a_job_that_is_rescheduled_while_its_cancel_hooks_run_is_done_again_after_them(
+    farm: Farm, client: TestClient, offered: bool
+) -> None:
+    job = submit(farm, command="x", onCancel="tidy", cleanup="clean", triesLeft=2)
+    run = start(client)
+    commands.cancel(farm, [job], "gone")
+    answer = client.beat(client.ended(run, killed=True))
+    if not offered:
+        client.beat(client.started(next_hook(answer)["run"]))
+    commands.reschedule(farm, [job], "after all")
+    if offered:
+        answer = client.beat()
+    last = client.beat(client.ended(next_hook(answer)["run"]))
+    assert next_hook(last)["hook"] == "cleanup"
+    assert next_hook(last)["environment"]["HQSTATUS"] == "cancelled"
+    client.beat(client.ended(next_hook(last)["run"]), accepting=False)
+    assert read(farm, job, "status", "triesLeft") == ["runnable", 2]
+    client.beat()
+    assert client.run_all() == 2
+    assert status(farm, job) == "succeeded"
+
+
+def test_a_job_that_is_rescheduled_while_a_hook_of_it_is_being_killed_is_done_again(
+    farm: Farm, client: TestClient
+) -> None:
+    job = submit(farm, command="x", onSuccess="success", onCancel="tidy", cleanup="clean")
+    order = next_hook(client.beat(client.ended(start(client))))
+    client.beat(client.started(order["run"]))
+    commands.cancel(farm, [job], "gone")
+    commands.reschedule(farm, [job], "after all")
+    assert client.beat(client.ended(order["run"], killed=True), accepting=False).orders == []
+    assert status(farm, job) == "runnable"
+    client.beat()
+    assert client.run_all() == 3
     assert status(farm, job) == "succeeded"
 
 

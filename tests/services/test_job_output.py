@@ -71,7 +71,43 @@ def test_a_run_that_never_started_is_no_try(farm: Farm, client: TestClient) -> N
 def test_output_that_did_not_arrive_is_said_to_be_missing(farm: Farm, client: TestClient) -> None:
     job = submit(farm, command="x")
     run_with(client, b"half", log_size=8)
-    assert output.job_output_text(farm, job) == "half\n[hq] the output ends here: 4 of 8 bytes arrived\n"
+    assert output.job_output_text(farm, job) == "half\n[hq] the output ends here: of 8 bytes 4 are on the server\n"
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (None, "\n[hq] the output ends here: of 8 bytes 0 are on the server\n"),
+        (b"", "\n[hq] the output ends here: of 8 bytes 0 are on the server\n"),
+        (b"one", "one\n[hq] the output ends here: of 8 bytes 3 are on the server\n"),
+        (
+            b"one two\n and more",
+            "one two\n\n[hq] the command wrote no more; 9 bytes that its log holds beyond are left out\n",
+        ),
+    ],
+)
+def test_a_log_that_is_not_what_its_run_wrote_is_answered_and_says_so(
+    farm: Farm, client: TestClient, left: bytes | None, told: str
+) -> None:
+    """P9: a copy of the database holds no logs, and where it is put back they may be gone, older or newer."""
+    job = submit(farm, command="x")
+    path = farm.output.path(job, run_with(client, b"one two\n"))
+    path.unlink() if left is None else path.write_bytes(left)
+    assert output.job_output_text(farm, job) == told
+    for count in range(1, len(told)):
+        assert output.job_output_text(farm, job, count) == told[-count:]
+
+
+def test_a_log_that_cannot_be_read_is_answered_and_says_so(
+    farm: Farm, client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = submit(farm, command="x")
+    path = farm.output.path(job, run_with(client, b"one two\n"))
+    path.unlink()
+    path.mkdir()
+    found = output.job_output_text(farm, job)
+    assert found.endswith("bytes of the output cannot be read\n") or "are on the server" in found
+    assert f"of job {job} cannot be read" in caplog.text
 
 
 def test_the_last_characters_are_cut_from_the_whole(farm: Farm, client: TestClient) -> None:
@@ -117,3 +153,12 @@ def test_what_a_lost_client_sends_late_is_still_kept(farm: Farm, client: TestCli
     upkeep.notice_silence(farm)
     client.beat(output=(Piece(order["run"], 6, b"late"),))
     assert output.job_output(farm, job) == b"early late"
+
+
+def test_each_piece_of_an_agenda_is_named_before_its_output(farm: Farm, client: TestClient) -> None:
+    job = submit(farm, command="render", agenda="1-2", maxConcurrent=1, triesLeft=1)
+    for code, words in ((1, b"broken\n"), (0, b"one\n"), (0, b"two\n")):
+        run_with(client, words, code)
+    whole = b"[hq] 1 on alpha\nbroken\n[hq] 1, try 2 on alpha\none\n[hq] 2 on alpha\ntwo\n"
+    assert output.job_output(farm, job) == whole
+    assert output.job_output(farm, job, 3) == b"wo\n"

@@ -212,6 +212,24 @@ def test_a_paused_leased_run_whose_client_is_gone_waits_to_be_resumed_on_another
     assert given_to(beta) == [job]
 
 
+@pytest.mark.parametrize("told_by", ["client", "server"])
+def test_a_paused_job_whose_run_ended_with_its_lease_says_so_in_its_log(
+    farm: Farm, client: TestClient, clock: SetClock, told_by: str
+) -> None:
+    """Its status stays `paused` all the while."""
+    job = submit(farm, command="render", lease=SHORT)
+    run = start(client)
+    commands.pause(farm, [job], "not now")
+    client.beat(client.paused(run))
+    pass_time(farm, clock, SHORT if told_by == "client" else kept(farm.policy, SHORT) + 1)
+    if told_by == "client":
+        client.beat(client.reached(run, "lease"), accepting=False)
+    (logs,) = read(farm, job, "logs")
+    (line,) = [line for line in logs if line["event"] == "put back"]
+    assert "lease" in line["message"]
+    assert read(farm, job, "status") == ["paused"]
+
+
 # Clients that are not what they were -------------------------------------------------------------------------------
 
 

@@ -10,12 +10,16 @@ from farm_kit import SetClock, TestClient, submit
 from hqserver.domain.errors import Busy, NotFound
 from hqserver.services import commands, notes, overview
 from hqserver.services.farm import Farm
-from hqserver.services.overview import Roots
-from hqserver.store import overview as store
+from hqserver.services.overview_jobs import ROOT_LISTS, JobList, Roots, Wanted, jobs_overview
+from hqserver.store import search
 
 
-def ids(farm: Farm, which: Roots, before: int | None = None, most: int = 100) -> list[int]:
-    return [job["id"] for job in overview.jobs_overview(farm, [(which, most)], before).lists[0].jobs]
+def listed(farm: Farm, which: Roots, most: int = 100, after: str | None = None) -> JobList:
+    return jobs_overview(farm, [Wanted(ROOT_LISTS[which], most, after=after)]).lists[0]
+
+
+def ids(farm: Farm, which: Roots) -> list[int]:
+    return [job["id"] for job in listed(farm, which).jobs]
 
 
 def fail(client: TestClient, count: int = 1) -> None:
@@ -50,51 +54,33 @@ def test_each_list_holds_its_roots_newest_first(farm: Farm, mixed: dict[str, int
 
 
 def test_every_list_is_as_long_as_its_count_says(farm: Farm, mixed: dict[str, int]) -> None:
-    found = overview.jobs_overview(farm, [(which, 100) for which in Roots])
-    for each in found.lists:
-        count = found.counts[each.which]
-        assert (count.number, count.more) == (len(each.jobs), False), each.which
+    found = jobs_overview(farm, [Wanted(ROOT_LISTS[which], 100) for which in Roots])
+    for which, each in zip(Roots, found.lists, strict=True):
+        count = found.counts[which]
+        assert (count.number, count.more) == (len(each.jobs), False), which
 
 
 def test_the_counters_count_children_and_not_their_parents_as_running(farm: Farm, mixed: dict[str, int]) -> None:
-    counters = overview.jobs_overview(farm, []).counters
+    counters = jobs_overview(farm, []).counters
     assert (counters.active_jobs, counters.running_jobs) == (3, 1)
     assert (counters.clients, counters.clients_running) == (1, 1)
 
 
 def test_a_long_list_goes_on_below_the_last_id_that_was_shown(farm: Farm) -> None:
     made = [submit(farm, command="true") for _ in range(5)][::-1]
-    first = overview.jobs_overview(farm, [(Roots.ALL, 2)]).lists[0]
-    assert ([job["id"] for job in first.jobs], first.older) == (made[:2], made[1])
-    last = overview.jobs_overview(farm, [(Roots.ALL, 3)], first.older).lists[0]
-    assert ([job["id"] for job in last.jobs], last.older) == (made[2:], None)
+    first = listed(farm, Roots.ALL, 2)
+    assert [job["id"] for job in first.jobs] == made[:2]
+    last = listed(farm, Roots.ALL, 3, first.next)
+    assert ([job["id"] for job in last.jobs], last.next) == (made[2:], None)
 
 
 def test_counting_stops_at_its_limit(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST_COUNTED", 2)
-    monkeypatch.setattr(overview, "MOST_COUNTED", 2)
+    monkeypatch.setattr(search, "MOST_COUNTED", 2)
+    monkeypatch.setattr(search, "MOST_GATHERED", 2)
     for _ in range(4):
         submit(farm, command="true")
-    count = overview.jobs_overview(farm, []).counts[Roots.WAITING]
+    count = jobs_overview(farm, []).counts[Roots.WAITING]
     assert (count.number, count.more) == (2, True)
-
-
-@pytest.mark.parametrize("which", Roots)
-def test_an_index_gives_each_list_in_its_order(farm: Farm, which: Roots) -> None:
-    """No list is sorted and none walks the table: a million finished jobs cost what a thousand do."""
-    plans: list[str] = []
-    with farm.database.read() as connection:
-        statements: list[str] = []
-        connection.set_trace_callback(statements.append)
-        store.newest_roots(connection, which, None, 100)
-        store.count_roots(connection, which)
-        connection.set_trace_callback(None)
-        for statement in statements:
-            plans += [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
-    assert len(statements) >= 2
-    for step in plans:
-        assert "TEMP B-TREE" not in step
-        assert not step.startswith("SCAN job") or "USING INDEX" in step or "COVERING INDEX" in step, plans
 
 
 def test_a_job_comes_with_its_family_runs_notes_and_log(farm: Farm, client: TestClient, clock: SetClock) -> None:

@@ -7,7 +7,7 @@ from farm_kit import SetClock, TestClient, submit
 
 from hqserver.domain.errors import NotFound
 from hqserver.domain.status import JobStatus
-from hqserver.services import client_control, groups, overview, overview_clients
+from hqserver.services import client_control, groups, overview, overview_clients, overview_jobs
 from hqserver.services.farm import Farm
 from hqserver.services.overview_clients import Availability
 from hqserver.store import errors
@@ -106,7 +106,7 @@ def test_a_removed_client_is_in_no_list_and_no_count(farm: Farm, removed: TestCl
     found = overview_clients.clients_overview(farm)
     assert found.clients == [] and sum(found.counts.values()) == 0
     assert sum(overview_clients.farm_counts(farm).clients.values()) == 0
-    counters = overview.jobs_overview(farm, []).counters
+    counters = overview_jobs.jobs_overview(farm, []).counters
     assert (counters.clients, counters.clients_running) == (0, 0)
 
 

@@ -6,6 +6,7 @@ import pytest
 from farm_kit import SetClock, TestClient, submit
 
 from hqserver.domain.errors import NotFound
+from hqserver.domain.resources import Counting
 from hqserver.services import groups, notes, overview_inventory, resources
 from hqserver.services.farm import Farm
 
@@ -46,12 +47,12 @@ def test_a_resource_tells_who_holds_it(farm: Farm, client: TestClient) -> None:
     assert client.fetch()
     found = {each.name: each for each in overview_inventory.resources_overview(farm)}
     seat, karma, houdini = (found[name] for name in ("seat", "sidefx.license.karma", "sidefx.license.houdini"))
-    assert (seat.total, seat.in_use, seat.per_machine, seat.built_in) == (5, 2, False, False)
+    assert (seat.total, seat.in_use, seat.counting, seat.built_in) == (5, 2, Counting.JOB, False)
     assert [(each.job_id, each.job_name, each.client, each.amount) for each in seat.holders] == [
         (job, "comp", "alpha", 2)
     ]
     # 9.26: built in, and not counted until somebody says how many there are.
-    assert (karma.total, karma.in_use, karma.per_machine, karma.built_in) == (-1, 1, True, True)
+    assert (karma.total, karma.in_use, karma.counting, karma.built_in) == (-1, 1, Counting.MACHINE, True)
     assert (houdini.in_use, houdini.holders) == (0, [])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm, submit
 
-from hqserver.domain.errors import Conflict, FarmError, NotAuthenticated
+from hqserver.domain.errors import Busy, Conflict, FarmError, NotAuthenticated
 from hqserver.services import client_control, commands, lookup, upkeep
 from hqserver.services.farm import Farm, Policy
 from hqserver.services.package import client_package
@@ -273,6 +273,92 @@ def test_a_stranger_with_the_secret_and_a_session_of_his_own_is_refused(farm: Fa
         authenticate(farm, client.secret, "never seen")
     with pytest.raises(Conflict, match="duplicate client"):
         authenticate(farm, client.secret, "")
+
+
+# A copy of a data folder ------------------------------------------------------------------------------------------
+
+FOLDER, COPY = "a" * 16, "b" * 16
+
+
+def session_of(folder: str, number: int) -> str:
+    """What a daemon calls its session (PROTOCOL.md, `session`)."""
+    return f"{folder}-{number:032x}"
+
+
+@pytest.fixture
+def placed(farm: Farm, clock: SetClock) -> TestClient:
+    """A client that runs a job, and says from which folder."""
+    found = TestClient(farm, session=session_of(FOLDER, 1))
+    found.register()
+    found.beat()
+    start(found)
+    return found
+
+
+def copy_of(client: TestClient, number: int = 2, **differences: str) -> TestClient:
+    """A daemon on a copy of the client's data folder, its secret and its runs included."""
+    copied = {"secret": client.secret, "held": set(client.held), "session": session_of(COPY, number), **differences}
+    return TestClient(client.farm, **copied)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("boot_id", ["boot-1", "boot-2"])
+def test_a_copy_is_refused_before_it_may_say_anything(
+    farm: Farm, placed: TestClient, clock: SetClock, boot_id: str
+) -> None:
+    """T16, P14: also where the disk was cloned into another machine, whose boot is another."""
+    copy = copy_of(placed, boot_id=boot_id)
+    with pytest.raises(Busy, match="was heard a moment ago"):
+        copy.register()
+    clock.advance(farm.policy.beat_seconds)
+    placed.beat()
+    with pytest.raises(Conflict, match="duplicate client"):
+        copy.register()
+    with pytest.raises(Conflict, match="duplicate client"):
+        copy_of(placed, 3, boot_id=boot_id).register()
+    assert status(farm, 1) == "running"
+    assert placed.beat().orders == []
+
+
+def test_a_last_beat_that_was_on_its_way_makes_no_copy_of_a_folder_that_was_moved(
+    farm: Farm, placed: TestClient, clock: SetClock
+) -> None:
+    moved = copy_of(placed)
+    with pytest.raises(Busy):
+        moved.register()
+    clock.advance(1)
+    placed.beat()
+    clock.advance(3 * farm.policy.beat_seconds + 1)
+    assert moved.register().client_id == placed.id
+
+
+def test_a_daemon_that_is_started_anew_in_its_folder_waits_for_nothing(farm: Farm, placed: TestClient) -> None:
+    placed.session = session_of(FOLDER, 2)
+    assert placed.register() == Registration(placed.id, "", [], client_package())
+
+
+# A machine that went down ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_run_that_died_with_its_machine_is_a_loss_whether_its_start_was_known_or_not(
+    farm: Farm, client: TestClient, clock: SetClock, known: bool
+) -> None:
+    """T24, P7: what is said of it afterwards, with the log it left, is no failed try."""
+    job = submit(farm, command="render")
+    (order,) = client.fetch()
+    run = str(order["run"])
+    if known:
+        client.beat(client.started(run))
+    clock.advance(60)
+    client.session, client.boot_id, client.died = "s2", "boot-2", {run}
+    assert client.register().stop == []
+    logs = lookup.job_detail(farm, job, ["logs"])["logs"]
+    assert logs[-1]["message"] == "alpha was started anew"
+    assert client.beat(client.ended(run, 1)).results[f"{run}:ended"] in ("applied", "superseded")
+    (again,) = client.fetch()
+    assert (again["job"], again["run"] != run) == (job, True)
+    client.beat(client.ended(again["run"]))
+    assert status(farm, job) == "succeeded"
 
 
 # A server that was started anew ------------------------------------------------------------------------------------

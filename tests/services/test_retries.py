@@ -97,6 +97,20 @@ def test_a_call_is_recognised_for_a_minute_whatever_the_clock_does(
     assert (server.answer() == first) is is_same
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_a_wall_clock_that_is_set_makes_no_second_job_of_a_repetition(
+    server: Server, clock: SetClock, step: float, restarted: bool
+) -> None:
+    """T15, P11."""
+    first = server.cut()
+    clock.wall += step
+    server.retries.flush()
+    if restarted:
+        server.start()
+    assert server.answer() == first
+
+
 def test_a_call_that_failed_is_tried_anew(server: Server, farm: Farm) -> None:
     def add() -> list[int]:
         attempt = server.retries.attempt("10.0.0.1", BODY)
@@ -214,3 +228,11 @@ def test_a_group_that_was_made_by_the_lost_call_is_no_conflict(server: Server, f
     assert create() == first
     with pytest.raises(FarmError):
         groups.create_group(farm, "night")
+
+
+def test_a_row_that_one_connection_let_go_and_another_answered_is_not_given_again() -> None:
+    """T3: the first connection was cut while the second was being answered with the same row."""
+    book = CallBook()
+    book.cut("call/1", 0.0)
+    book.answered("call/1")
+    assert book.take("call", 1.0) == ""

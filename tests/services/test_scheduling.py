@@ -303,6 +303,7 @@ def test_a_machine_takes_one_licence_whatever_runs_there(farm: Farm, client: Tes
         "inUse": 1,
         "perMachine": True,
         "builtIn": False,
+        "counted": "machine",
     }
     assert waiting_for(farm, jobs[4]) == (
         "2 clients have too few CPUs free; 2 clients lack resource 'house': all 1 are in use"

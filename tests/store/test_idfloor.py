@@ -116,7 +116,7 @@ def test_every_table_that_counts_its_ids_is_known(tmp_path: Path) -> None:
         counted = {
             row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
         }
-    assert counted == {*TABLES, "history", "mail"}
+    assert counted == {*TABLES, "history", "mail", "delivery"}
 
 
 @pytest.mark.parametrize("floor_is_lost", [False, True])

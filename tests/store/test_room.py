@@ -14,7 +14,7 @@ from hqserver.store.output import OutputFiles
 from hqserver.store.room import Room
 
 SIZE = 1024 * 1024
-RUN = "0" * 32
+RUN, LARGE = "0" * 32, "1" * 32
 
 
 @pytest.fixture
@@ -73,27 +73,56 @@ def test_a_ballast_that_somebody_removed_is_made_again(tmp_path: Path, free: lis
 def test_a_piece_of_a_log_goes_into_the_room_that_the_ballast_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thrown: list[str] = []
+    room = Room(tmp_path / "ballast", SIZE)
+    room.prepare()
     write = os.write
 
     def full(descriptor: int, data: bytes) -> int:
-        if not thrown:
+        if (tmp_path / "ballast").exists():
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, data)
 
     monkeypatch.setattr(os, "write", full)
-    files = OutputFiles(tmp_path, lambda: thrown.append("ballast"))
+    files = OutputFiles(tmp_path, room)
     assert files.append(1, RUN, 0, b"abc") == 3
-    assert thrown == ["ballast"]
+    assert room.full
     assert files.read(1, RUN) == b"abc"
 
 
+def test_logs_leave_room_to_the_database_and_large_ones_to_small_ones(tmp_path: Path, free: list[int]) -> None:
+    """P12: one job that prints much does not keep the others from ending."""
+    room = Room(tmp_path / "ballast", SIZE)
+    room.prepare()
+    files = OutputFiles(tmp_path, room)
+    free[0] = 0
+    assert files.append(1, RUN, 0, b"abc") == 3  # only the disk itself says that it is full
+    room.run_out()
+    free[0] = SIZE // 2 + 1
+    assert files.append(2, LARGE, 0, bytes(SIZE)) == SIZE
+    free[0] = SIZE // 2
+    with pytest.raises(OSError, match="No space left on device"):
+        files.append(2, LARGE, SIZE, b"x")
+    free[0] = SIZE // 4 + 1
+    assert files.append(1, RUN, 3, b"def") == 6
+    free[0] = SIZE // 4
+    with pytest.raises(OSError, match="No space left on device"):
+        files.append(1, RUN, 6, b"ghi")
+    assert files.append(1, RUN, 3, b"def") == 6
+    free[0] = 2 * SIZE
+    room.look()
+    assert files.append(1, RUN, 6, b"ghi") == 9
+    assert files.append(2, LARGE, SIZE, b"x") == SIZE + 1
+
+
 def test_a_disk_that_fails_is_not_taken_for_a_full_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(tmp_path / "ballast", SIZE)
+    room.prepare()
+
     def broken(descriptor: int, data: bytes) -> int:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "write", broken)
-    thrown: list[str] = []
     with pytest.raises(OSError, match="Input/output"):
-        OutputFiles(tmp_path, lambda: thrown.append("ballast")).append(1, RUN, 0, b"abc")
-    assert thrown == []
+        OutputFiles(tmp_path, room).append(1, RUN, 0, b"abc")
+    assert not room.full
+    assert (tmp_path / "ballast").exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hqserver.domain.status import FINISHED_JOB, LIVE_RUN, JobStatus, RunStatus, WorkStatus
+from hqserver.store import search_index
 from hqserver.store.database import Database
 
 
@@ -55,6 +56,8 @@ def insert_job(connection: sqlite3.Connection, job_id: int, status: str = "runna
     connection.execute(
         f"INSERT INTO job ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", list(values.values())
     )
+    search_index.add_texts(connection, [(job_id, "x", "")])
+    search_index.add_counts(connection, [(True, status)])
 
 
 def insert_run(connection: sqlite3.Connection, run_id: str, work_id: int, status: str, slot: int = 0) -> None:
@@ -198,9 +201,10 @@ def test_ids_of_jobs_are_never_given_twice(connection: sqlite3.Connection) -> No
     [
         (
             "SELECT id FROM job WHERE requirement_id = 1 AND claimable > 0 AND held = '' "
-            "ORDER BY priority DESC, position, id",
+            "AND capped = 0 ORDER BY priority DESC, position, id",
             "job_queue",
         ),
+        ("SELECT * FROM work WHERE job_id = 1 AND name <> '' ORDER BY id LIMIT 10 OFFSET 5", "work_of_agenda"),
         ("SELECT id FROM job WHERE parents = 0 AND ended_at IS NULL ORDER BY id", "job_root_unfinished"),
         ("SELECT id FROM job WHERE parents = 0 AND ended_at IS NOT NULL ORDER BY id", "job_root_finished"),
         ("SELECT id FROM job WHERE status = 'failed' ORDER BY id", "job_status"),

@@ -18,7 +18,7 @@ HOSTILE = [
 ]
 """Names and texts that would do harm, or look like something else, where a page showed them as they are."""
 
-VOID = {"meta", "link", "img", "use", "br"}
+VOID = {"meta", "link", "img", "use", "br", "input"}
 
 
 class Reader(HTMLParser):

@@ -63,6 +63,14 @@ def test_the_page_of_resources_tells_totals_use_and_holders(farm: Farm, client: 
     assert "-1" not in page.words
 
 
+def test_a_rate_tells_what_was_started_in_the_last_minute(farm: Farm, client: TestClient, site: Site) -> None:
+    resources.set_resource(farm, "api", 30, False, "rate")
+    submit(farm, name="comp", command="true", resources={"api": 3})
+    client.fetch()
+    page = read(site, "/resources/view")
+    assert "starts per minute" in page.text and "api 3 30 starts" in " ".join(page.text.split())
+
+
 def test_notes_are_listed_with_what_they_are_about(farm: Farm, client: TestClient, site: Site) -> None:
     job = submit(farm, name="comp", command="true")
     notes.add_note(farm, "wrong colour", None, job, None)
@@ -208,7 +216,7 @@ def test_no_name_breaks_a_page(farm: Farm, client: TestClient, site: Site, text:
         ("/resources/view/", "/resources/view"),
         ("/jobs/view/1/", "/jobs/view/1"),
         ("/notes.atom/", "/notes.atom"),
-        ("/jobs?status=failed", "/?status=failed"),
+        ("/jobs?list=failed", "/?list=failed"),
         ("/clients/?page=2", "/clients?page=2"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from farm_kit import SetClock, TestClient, submit
 from page_reader import Reader, body, get, read
 
-from hqserver.services import assignment, client_control, commands, notes, resources
+from hqserver.services import assignment, callbacks, client_control, commands, notes, resources
 from hqserver.services.farm import Farm
 from webui.pages import Site
 
@@ -176,3 +176,16 @@ def test_diagnostics_are_all_that_is_known_but_secrets(farm: Farm, client: TestC
     assert [run["exit_code"] for run in found["runs"]] == [1]
     assert found["log"][-1]["status"] == "failed"
     assert found["job"]["endTime"].endswith("Z")
+
+
+def test_callbacks_are_shown_without_what_may_be_a_secret(farm: Farm) -> None:
+    job = submit(farm, command="x")
+    hook = {"type": "webhook", "url": "https://chat.example/hooks/T0KEN", "secret": "hush"}
+    callbacks.add(farm, job, "failed,child:failed", hook, "ann")
+    callbacks.add(farm, job, "succeeded", {"type": "command", "command": "tell <b>ann</b>"}, "ann")
+    callbacks.add(farm, None, "failed", hook, "ann")
+    text = page_of(farm, job).text
+    assert "Callbacks 1: webhook https://chat.example on job:failed, child:failed" in text
+    assert "2: command tell <b>ann</b> on job:succeeded" in text
+    assert "3: webhook" not in text
+    assert "T0KEN" not in text and "hush" not in text

@@ -58,7 +58,8 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     @contextmanager
     def read(database: Database) -> Iterator[sqlite3.Connection]:
         with opened(database) as connection:
-            connection.set_trace_callback(statements.append)
+            # Those that begin with a comment are what the index of trigrams asks of its own tables.
+            connection.set_trace_callback(lambda text: statements.append(text) if text[:2] != "--" else None)
             try:
                 yield connection
             finally:
@@ -70,7 +71,16 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 PAGES = (
-    *("/", "/?status=all", "/?status=waiting", "/?status=running", "/jobs/view/1", "/jobs/view/2", "/clients"),
+    *(
+        "/",
+        "/?list=all",
+        "/?list=waiting",
+        "/?list=running",
+        "/?text=frame",
+        "/jobs/view/1",
+        "/jobs/view/2",
+        "/clients",
+    ),
     *("/clients/view/1", "/groups", "/groups/view/1", "/resources/view", "/notes", "/notes/view/1", "/folders"),
     *("/errors", "/metrics", "/jobs/diagnostics/1"),
 )
@@ -101,7 +111,8 @@ def test_a_page_asks_as_much_of_ten_thousand_jobs_as_of_two_hundred(
         asked.append({address: len(statements) for address, statements in found.items()})
         assert scanned == []
     small, large = asked
-    assert large == small, "the number of statements does not grow with the farm"
+    grown = {address: (small[address], count) for address, count in large.items() if count > small[address]}
+    assert grown == {}, "the number of statements does not grow with the farm"
     assert max(large.values()) <= MOST_STATEMENTS
 
 

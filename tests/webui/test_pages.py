@@ -11,7 +11,7 @@ from page_reader import HOSTILE, Reader, body, get, read
 
 from hqserver.app import surfaces
 from hqserver.domain.properties import PROPERTIES
-from hqserver.services import commands, notes, overview
+from hqserver.services import commands, notes, overview_jobs
 from hqserver.services.beats import Piece
 from hqserver.services.client_attributes import CLIENT_ATTRIBUTES
 from hqserver.services.farm import Farm
@@ -46,7 +46,7 @@ def test_the_jobs_page_tells_each_job_in_a_row(farm: Farm, client: TestClient, s
     for words in ("Unfinished jobs", "hello", "a greeting", "ana", "waiting for resources", "its turn", "0 %"):
         assert words in page.text
     assert "Recently finished" in page.text and "cancelled" in page.text
-    assert {"/jobs/view/1", "/jobs/view/2", "/?status=failed"} <= set(page.links)
+    assert {"/jobs/view/1", "/jobs/view/2", "/?list=failed"} <= set(page.links)
     assert [attrs["datetime"] for tag, attrs in page.tags if tag == "time"] == ["2023-11-14T22:13:20Z"] * 2
 
 
@@ -57,7 +57,7 @@ def test_each_tab_shows_its_list(farm: Farm, client: TestClient, site: Site) -> 
     client.run_all(1)
     submit(farm, name="grey", command="true", cpus=2)
     shown = {
-        status: {name for name in ("green", "red", "grey") if name in read(site, f"/?status={status}").words}
+        status: {name for name in ("green", "red", "grey") if name in read(site, f"/?list={status}").words}
         for status in ("unfinished", "running", "waiting", "finished", "failed", "all")
     }
     assert shown == {
@@ -71,21 +71,68 @@ def test_each_tab_shows_its_list(farm: Farm, client: TestClient, site: Site) -> 
 
 
 def test_a_long_list_is_turned_page_by_page(farm: Farm, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overview, "JOBS_A_PAGE", 2)
+    monkeypatch.setattr(overview_jobs, "JOBS_A_PAGE", 2)
     for _ in range(5):
         submit(farm, command="true")
-    seen, address = [], "/?status=all"
+    seen, address = [], "/?list=all"
     while address:
         links = read(site, address).links
         seen += [link for link in dict.fromkeys(links) if link.startswith("/jobs/view/")]
-        address = next((link for link in links if "before=" in link), "")
+        address = next((link for link in links if "after=" in link), "")
     assert seen == [f"/jobs/view/{number}" for number in (5, 4, 3, 2, 1)]
 
 
-@pytest.mark.parametrize("address", ["/?status=bogus", "/?before=x", "/?before=-1", "/?status=all&before=" + "9" * 18])
+@pytest.mark.parametrize("address", ["/?list=bogus", "/?text=", "/?status=", "/?list=all&after="])
 def test_an_odd_query_is_a_page_all_the_same(farm: Farm, site: Site, address: str) -> None:
     submit(farm, name="hello", command="true")
     assert "hello" in read(site, address).text
+
+
+def test_an_address_asks_for_jobs_as_findjobs_does(farm: Farm, site: Site) -> None:
+    """CONTRACT 10: one definition serves the methods, the page and the command line."""
+    submit(farm, name="Shot 1", command="true", submittedBy="ana", properties={"film": "Ape"})
+    submit(farm, name="shot 2", command="true", submittedBy="bob", tags=["wip", "b"], children=[{"name": "reel"}])
+    for query, names in (
+        ("text=SHOT", {"Shot 1", "shot 2"}),
+        ("name=shot*", {"shot 2"}),
+        ("name=*&rootsOnly=1&sort=-name", {"Shot 1", "shot 2"}),
+        ("submittedBy=ana,eve", {"Shot 1"}),
+        ("tags=wip,b", {"shot 2"}),
+        ("property.film=Ape", {"Shot 1"}),
+        ("status=succeeded", {"reel"}),
+        ("parent=2&since=2023-01-01", {"reel"}),
+        ("before=2023-01-01", set()),
+    ):
+        page = read(site, f"/?{query}")
+        assert {name for name in ("Shot 1", "shot 2", "reel") if name in page.words} == names, query
+        assert ("No job is like that." in page.text) is (not names)
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("statsu=failed", "there is no key 'statsu'; did you mean 'status'?"),
+        ("status=fialed", "'fialed' is none; did you mean 'failed'"),
+        ("text=x&sort=nam", "did you mean 'name'?"),
+        ("list=all&after=x", "this is not what `next` of an earlier page said"),
+        ("since=yesterday", "must be a time such as 2026-01-31T23:59:59"),
+    ],
+)
+def test_an_address_that_means_nothing_is_told_why(site: Site, query: str, sentence: str) -> None:
+    assert sentence in read(site, f"/?{query}", 400).text
+
+
+def test_a_search_goes_on_where_it_was(farm: Farm, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview_jobs, "JOBS_A_PAGE", 2)
+    for number in range(5):
+        submit(farm, name=f"shot {number}", command="true")
+    (older,) = [link for link in read(site, "/?text=shot").links if "after=" in link]
+    page = read(site, older)
+    assert [link for link in dict.fromkeys(page.links) if link.startswith("/jobs/view/")] == [
+        f"/jobs/view/{number}" for number in (3, 2)
+    ]
+    assert "/?text=shot" in page.links
+    assert [attrs["value"] for tag, attrs in page.tags if tag == "input"] == ["shot"]
 
 
 def test_a_job_tells_all_there_is_to_know(farm: Farm, client: TestClient, clock: SetClock, site: Site) -> None:
@@ -164,7 +211,7 @@ def test_no_text_from_outside_breaks_a_page(farm: Farm, site: Site, text: str) -
     notes.add_note(farm, text, None, job, None)
     notes.add_note(farm, text, None, None, client.id)
     client.fetch()
-    for address in ("/", "/?status=all", f"/jobs/view/{job}", f"/jobs/view/{job + 1}", "/clients", "/clients/view/1"):
+    for address in ("/", "/?list=all", f"/jobs/view/{job}", f"/jobs/view/{job + 1}", "/clients", "/clients/view/1"):
         page = read(site, address)
         assert {attrs["src"] for tag, attrs in page.tags if tag == "img"} == {assets.asset_url("icon.svg")}
         assert [attrs for tag, attrs in page.tags if tag == "script"] == [
@@ -243,8 +290,14 @@ def test_metrics_are_what_prometheus_reads(farm: Farm, client: TestClient, site:
     assert 'hqserver_clients{availability="available"} 1' in lines
     assert 'hqserver_live_runs{status="running"} 0' in lines
     for line in lines:
-        assert re.fullmatch(r'# (?:HELP|TYPE) \w+ .+|\w+\{\w+="[^"\\]*"\} \d+', line), line
+        assert re.fullmatch(r'# (?:HELP|TYPE) \w+ .+|\w+\{\w+="[^"\\]*"\} \d+(?:\.\d+)?', line), line
     assert body(response).endswith(b"\n")
+
+
+def test_metrics_tell_when_each_tick_last_ran(farm: Farm) -> None:
+    """PROMISES 7.1, T15: what monitoring watches."""
+    lines = body(get(Site(farm, tick_ages=lambda: {"dispatch": 0.12345}), "/metrics")).decode().splitlines()
+    assert 'hqserver_tick_age_seconds{tick="dispatch"} 0.123' in lines
 
 
 def test_the_health_check_is_503_while_the_database_cannot_be_read(farm: Farm, site: Site) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from hqserver.domain.pattern import compiled
 
 from .lines import LineWindow, TookTooLong, limited_time
 
@@ -12,7 +13,6 @@ FATAL, RETRY, LICENCE = "fatal", "retry", "licence"
 ACTIONS = (FATAL, RETRY, LICENCE)
 """What the server may do about a failure: no retry, another try, or later and no try burnt."""
 
-MAX_PATTERN_LENGTH = 1000
 MAX_FAILURE_LINE = 500
 """Characters of the line that are told."""
 _WINDOW = 256 << 10
@@ -36,8 +36,10 @@ class Failure(NamedTuple):
 class FailureScanner:
     """Finds the first line that one of the patterns matches, at a bounded cost.
 
-    Of what came between two looks only the end is looked at: 256 KB, 4000 lines. Nothing is looked for any more once
-    a line was found: what follows a failure is mostly its consequence.
+    Of what came between two looks only the end is looked at: 256 KB, 4000 lines of at most 4 KB. A pattern that takes
+    more than a second of CPU time for them is given up, so that however bad all of them are, the output waits for them
+    once and for less than a minute. Nothing is looked for any more once a line was found: what follows a failure is
+    mostly its consequence.
     """
 
     def __init__(self, patterns: Sequence[FailurePattern]) -> None:
@@ -91,11 +93,6 @@ def _first_match(text: str, lines: Sequence[str]) -> int:
 
     Raises `ValueError` for an unusable pattern and `TookTooLong`.
     """
-    if len(text) > MAX_PATTERN_LENGTH:
-        raise ValueError(f"is longer than {MAX_PATTERN_LENGTH} characters")
-    try:
-        search = re.compile(text).search
-    except (re.error, OverflowError, RecursionError) as problem:
-        raise ValueError(f"is not a regular expression: {problem}") from None
+    search = compiled(text).search
     with limited_time():
         return next((number for number, line in enumerate(lines) if search(line)), len(lines))

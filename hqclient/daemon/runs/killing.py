@@ -62,6 +62,15 @@ def force_kill(folder: RunFolder, patience_seconds: float = 5.0) -> tuple[int, l
     return struck + more, left
 
 
+def is_elsewhere(folder: RunFolder) -> bool:
+    """Whether the runner that the folder names is alive without holding its lock.
+
+    Then the folder is a copy, or the runner lost it and serves another run by now.
+    """
+    pids = folder.pids()
+    return pids is not None and not folder.is_alive() and _is_alive(pids.runner)
+
+
 def _is_alive(runner: ProcessId) -> bool:
     try:
         process = runner.process()

@@ -102,7 +102,8 @@ class FreshProcessLauncher:
         self._followers = _Followers(started, ended)
 
     async def start(self) -> None:
-        """Nothing to get ready."""
+        """Nothing to get ready, but something to say."""
+        _LOG.warning("runs have no control groups here: %s", host_os.survivors_without_groups())
 
     def launch(self, folder: RunFolder) -> None:
         """Start the run's runner."""
@@ -198,9 +199,9 @@ class Launcher:
                 self._followers.follow(folder)
 
     def _hear(self, word: str, text: str) -> None:
-        """`text` is a run's id, but for `groups`."""
-        if word == "groups":
-            _LOG.info("%s", text)
+        """`text` is a run's id, but for `groups` and `no_groups`."""
+        if word in ("groups", "no_groups"):
+            _LOG.log(logging.INFO if word == "groups" else logging.WARNING, "%s", text)
             return
         if word == "started":
             self._started(text)

@@ -2,7 +2,8 @@
 
 It is started by `launcher.Launcher` and reads from the socket it inherits, one JSON object a line:
 `{"launch": FOLDER}`. It answers `{"started": RUN}`, `{"ended": RUN}`, and `{"taken": RUN}` when the run turned out
-to be claimed by somebody else; and before all that, `{"groups": SENTENCE}` about control groups for runs.
+to be claimed by somebody else; and before all that, about control groups for runs, `{"groups": SENTENCE}` or
+`{"no_groups": SENTENCE}`.
 
 A runner that has ended a run waits a while for the next one, because a fork costs more
 than all the rest of a short run. When the daemon goes away, launcher and waiting runners end; the others go on.
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from hqserver.domain.crash import crash_point
 
+from .. import host_os
 from .cgroup_probe import usable_parent
 from .cgroups import Cgroup, CgroupError, new_group, sweep
 from .progress import compile_defaults
@@ -216,13 +218,15 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # the collector must not touch, and so copy, what parent and child share
     try:
-        groups, sentence = usable_parent(), ""
+        groups = usable_parent()
         sweep(groups)
+        word, sentence = "groups", f"each run has a control group below {groups}"
     except CgroupError as problem:
-        groups, sentence = None, f"runs have no control groups here: {problem}"
+        groups, word = None, "no_groups"
+        sentence = f"runs have no control groups here ({problem}): {host_os.survivors_without_groups()}"
     with socket.socket(fileno=int(sys.argv[1])) as daemon:
         launcher = LauncherProcess(daemon, groups)
-        launcher.tell("groups", sentence or f"each run has a control group below {groups}")
+        launcher.tell(word, sentence)
         launcher.serve()
 
 

@@ -11,7 +11,8 @@ from types import FrameType
 
 MAX_LINE = 4096
 """Characters of a line that are looked at."""
-_PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
+"""CPU time of one caller's pattern at one look, however many lines that has."""
 _LINE_END = re.compile(r"[\r\n]+")
 
 
@@ -55,7 +56,7 @@ class TookTooLong(Exception):
 if sys.platform == "win32":
 
     @contextmanager
-    def limited_time() -> Iterator[None]:
+    def limited_time(seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
         """Nothing stops a pattern here: Windows has no such timer. `killing.force_kill` still ends the run."""
         yield
 
@@ -67,16 +68,18 @@ else:
             raise TookTooLong
 
     @contextmanager
-    def limited_time() -> Iterator[None]:
-        """Give a caller's pattern a second of CPU time. Matching listens to signals: even a catastrophic one ends.
+    def limited_time(seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
+        """Give a caller's pattern so much CPU time. Matching listens to signals: even a catastrophic one ends.
 
         Raises `TookTooLong`.
         """
         global _watching
+        if seconds <= 0:
+            raise TookTooLong
         before = signal.signal(signal.SIGVTALRM, _on_time_up)
         _watching = True
         try:
-            signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE_SECONDS)
+            signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
             yield
         finally:
             _watching = False

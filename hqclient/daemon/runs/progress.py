@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 
 from hqserver.domain.progress import DEFAULT_PATTERNS, check_pattern
 
-from .lines import LineWindow, TookTooLong, limited_time
+from .lines import PATIENCE_SECONDS, LineWindow, TookTooLong, limited_time
 
 _WINDOW = 64 << 10
 _MAX_LINES = 1000
@@ -18,13 +19,15 @@ _MAX_LINES = 1000
 class ProgressScanner:
     """Finds the last progress told in a stream of output, at a bounded cost.
 
-    Of what came between two looks only the end is looked at: 64 KB, a thousand lines.
+    Of what came between two looks only the end is looked at: 64 KB, a thousand lines of at most 4 KB. A caller's
+    pattern that takes more than a second of CPU time for them is given up.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = list(patterns)
         self._lines = LineWindow(_WINDOW, _MAX_LINES)
         self._complaints: list[str] = []
+        self._spent: dict[str, float] = {}
 
     @property
     def pending(self) -> bool:
@@ -42,6 +45,7 @@ class ProgressScanner:
 
     def scan(self) -> float | None:
         """The progress told last since the previous look, 0.0 .. 1.0, or None. Raises nothing."""
+        self._spent.clear()
         for line in reversed(self._lines.take()):
             found = self._in_line(line)
             if found is not None:
@@ -57,7 +61,7 @@ class ProgressScanner:
         best: tuple[int, float] | None = None
         for text in tuple(self._patterns):
             try:
-                for position, fraction in _matches(text, line):
+                for position, fraction in self._matches(text, line):
                     if best is None or position >= best[0]:
                         best = position, fraction
             except ValueError as problem:
@@ -66,21 +70,22 @@ class ProgressScanner:
                 self._give_up(text, "takes too long")
         return None if best is None else best[1]
 
+    def _matches(self, text: str, line: str) -> list[tuple[int, float]]:
+        """Each match's end in the line and its fraction. Raises `ValueError` for an unusable pattern, `TookTooLong`."""
+        pattern = _compiled(text)
+        if text in DEFAULT_PATTERNS:
+            matches = list(pattern.finditer(line))
+        else:
+            spent, began = self._spent.get(text, 0.0), time.process_time()
+            with limited_time(PATIENCE_SECONDS - spent):
+                matches = list(pattern.finditer(line))
+            self._spent[text] = spent + time.process_time() - began
+        fractions = ((match.end(), _fraction(match)) for match in matches)
+        return [(end, fraction) for end, fraction in fractions if fraction is not None]
+
     def _give_up(self, pattern: str, why: str) -> None:
         self._patterns.remove(pattern)
         self._complaints.append(f"the progress pattern {pattern!r} {why}; it is no longer used")
-
-
-def _matches(text: str, line: str) -> list[tuple[int, float]]:
-    """Each match's end in the line and its fraction. Raises `ValueError` for an unusable pattern."""
-    pattern = _compiled(text)
-    if text in DEFAULT_PATTERNS:
-        matches = list(pattern.finditer(line))
-    else:
-        with limited_time():
-            matches = list(pattern.finditer(line))
-    fractions = ((match.end(), _fraction(match)) for match in matches)
-    return [(end, fraction) for end, fraction in fractions if fraction is not None]
 
 
 def compile_defaults() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import Attribs, Id, Ids, rpc
-from hqserver.services import client_control, lookup
+from hqserver.services import client_control, finding, lookup
 from hqserver.services.farm import Farm
 
 
@@ -68,6 +68,23 @@ class Clients:
         out.
         """
         return lookup.client_details_by_hostname(self._farm, hostnames, attribs)
+
+    @rpc("findClients")
+    def find_clients(
+        self,
+        filter: dict[str, Any] | None = None,
+        attribs: Attribs = None,
+    ) -> list[dict[str, Any]]:
+        """The clients that a filter means, as `getClients` gives them, oldest first.
+
+        A client must meet all of the filter; what is None or blank does not count. Its keys: `ids`; `name`: a shell
+        pattern for the hostname or label; `text`: a part of the label or description; `group`: in one of these groups;
+        `platform`: a shell pattern; `job`: runs one of these jobs; `available`, `running`, `disabled`, `sick`,
+        `needsUpgrade`: True or False; `minCpus`, `minMemory` (kB). Upper and lower case are alike.
+
+        Fault -32602 names the key or attribute that is wrong, with the near match.
+        """
+        return finding.find_clients(self._farm, filter, attribs)
 
     @rpc("getJobHistory", since="12")
     def get_job_history(self, client_id: Id, limit: int = 5) -> list[int]:

@@ -45,9 +45,11 @@ class Daemons:
                 version=_text(identity, "version"),
                 port=_whole(identity, "port"),
                 runs=frozenset(_texts(identity, "runs")),
+                died=frozenset(_texts(identity, "died") if "died" in identity else ()),
                 location=_text(identity, "location") if "location" in identity else "",
                 utc_offset=_offset(identity),
                 disk_total=_whole(identity, "diskTotal") if "diskTotal" in identity else 0,
+                highest_job=_whole(identity, "highestJob") if "highestJob" in identity else 0,
                 upgrade_error=_text(identity, "upgradeError")[:_LONGEST_TEXT] if "upgradeError" in identity else "",
             ),
             caller.secret,
@@ -91,6 +93,7 @@ def _beat(beat: Mapping[str, Any]) -> Beat:
             for piece in _structs(beat, "output")
         ),
         reports=tuple(_report(report) for report in _structs(beat, "reports")),
+        highest_job=_whole(beat, "highestJob") if "highestJob" in beat else 0,
         leaving=_get(beat, "leaving", bool) if "leaving" in beat else False,
     )
 
@@ -121,6 +124,7 @@ def _report(report: Mapping[str, Any]) -> Report:
         limit=_text(report, "limit") if "limit" in report else "",
         failure=_text(report, "failure") if "failure" in report else "",
         failure_line=_text(report, "failureLine")[:_LONGEST_TEXT] if "failureLine" in report else "",
+        log_sent=_whole(report, "logSent") if "logSent" in report else 0,
         end=RunEnd(
             exit_code=_whole(report, "exitCode", low=-(2**31)),
             signal=_whole(report, "signal"),

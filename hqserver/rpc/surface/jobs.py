@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hqserver.rpc.method import Attribs, Id, Ids, rpc
-from hqserver.services import commands, deletion, lookup, output, submission
+from hqserver.rpc.kinds import Priority
+from hqserver.rpc.method import Attribs, Caller, Id, Ids, rpc
+from hqserver.services import changing, commands, deletion, finding, lookup, output, submission
 from hqserver.services.farm import Farm
 
 
@@ -65,6 +66,50 @@ class Jobs:
         """
         return lookup.ids_by_status(self._farm, statuses)
 
+    @rpc("findJobs")
+    def find_jobs(
+        self,
+        filter: dict[str, Any] | None = None,
+        attribs: Attribs = None,
+        sort: list[str] | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> dict[str, Any]:
+        """The jobs that a filter means, a page of them: `jobs`, as `getJobs` gives them; `next`; `total`.
+
+        A filter is a dictionary; a job must meet all of it. What is None or blank does not count; an empty list means
+        that no job matches. Its keys: `ids`, `uuids`; `status`: a list of those of `getAllJobStatusNames`, of the
+        page's (`waiting for resources`, `running (2 clients assigned)` with any number), and `blocked`; `name`: a shell
+        pattern; `text`: a part of the name or description, in any case; `submittedBy`, `root`, `parent`: one or a list;
+        `tags`: all of them; `properties`: each with exactly this text; `client`: it runs or ran there, by hostname,
+        label or id; `group`: its conditions ask for this group of clients; `priority`; `minId`, `maxId`; `since`,
+        `before`: when it was submitted; `updatedSince`, `updatedBefore`; `activeSince`: it has not ended, or ended
+        since; `endedSince`, `endedBefore`; `rootsOnly`: it has no parent. Times are dateTimes, or texts in ISO 8601,
+        UTC; `since` and its like include the moment, `before` and its like do not.
+
+        `sort` is a list of attributes, "-" before those that descend: id, name, status, priority, submittedBy, cpus,
+        queueTime, runnableTime, startTime, endTime, updatedTime; ["-id"] by default. Missing times come first.
+
+        `limit` is from 1 to 1,000, 100 by default. The page that follows is asked for with `next` as `after`, until
+        `next` is None; jobs that are submitted meanwhile do not shift it. A page may hold fewer jobs than `limit`, or
+        none, where what matches is rare and no index leads to it: `next` goes on. `total` is how many match in all,
+        None where that was not counted; `countJobs` counts.
+
+        Faults: -32602 names the key or attribute that is wrong, with the near match, and an `after` of another sort;
+        413 where more than 10,000 jobs match and no index has them in this order: by id, queueTime and updatedTime it
+        always has, by endTime for jobs that have ended.
+        """
+        return finding.find_jobs(self._farm, filter, attribs, sort, limit, after)
+
+    @rpc("countJobs")
+    def count_jobs(self, filter: dict[str, Any] | None = None) -> dict[str, Any]:
+        """How many jobs a filter means, as `findJobs` takes it: `count`, and `more`, True where there may be more.
+
+        By status (of the internal ones, but for `paused`), with or without `rootsOnly`, and for the whole farm the
+        count is exact. Others stop at 10,000, or once enough jobs that do not match have been passed.
+        """
+        return finding.count_jobs(self._farm, filter)
+
     @rpc("getUnfinishedRootJobIds", since="12")
     def get_unfinished_root_job_ids(self) -> list[int]:
         """Ids of the unfinished jobs that have no parent, oldest first."""
@@ -119,12 +164,39 @@ class Jobs:
         commands.eject(self._farm, job_ids, "ejected by a caller")
 
     @rpc("setJobPriority", since="")
-    def set_job_priority(self, job_ids: Ids, priority: int) -> None:
-        """Give unfinished jobs, and all below them, this priority: 0 or more, higher first.
+    def set_job_priority(self, job_ids: Ids, priority: Priority) -> None:
+        """Give unfinished jobs, and all below them, this priority: 0 or more, higher first; "5 (Medium)" is 5.
 
         Fault -32602 for a priority below 0. Unknown and finished jobs are ignored.
         """
         commands.set_priority(self._farm, job_ids, priority)
+
+    @rpc("changeJobs", idempotent=False)
+    def change_jobs(
+        self, caller: Caller, job_ids: Ids | dict[str, Any], action: str, options: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Do an action to jobs, by their ids or by a filter as `findJobs` takes it, and to the jobs below them.
+
+        `action` is one of pause, resume, block, unblock, suspend, preempt, migrate (eject), cancel (kill), retry,
+        requeue, rerun (reschedule), complete (skip), top, bottom, priority, modify and delete (remove). `options` may
+        have dryRun (say what would change, change nothing), limit (refuse where more jobs would change), reason (kept
+        in the history), descendants (True), and for two of the actions priority or changes.
+
+        The answer is {id, changed, was, now, why} for each job asked for and each below it that changed: its status
+        before and after, and why it did not change. What a client must do first, such as a kill, has its effect later.
+        Faults: -32602 for an unknown action, option or key of the filter, 409 when more would change than `limit`, 413
+        for more than 10,000 jobs.
+        """
+        return changing.change_jobs(self._farm, job_ids, action, options, caller.user or caller.peer)
+
+    @rpc("modifyJobs")
+    def modify_jobs(self, caller: Caller, job_ids: Ids, changes: dict[str, Any]) -> list[dict[str, Any]]:
+        """Change properties of unfinished jobs, of these alone: {id, changed, was, now, why} for each.
+
+        `changes` is a dictionary of properties as in a specification. What runs keeps what it was started with. Fault
+        -32602 names a property that does not exist, has a wrong value, or cannot be changed once a job is submitted.
+        """
+        return changing.modify_jobs(self._farm, job_ids, changes, caller.user or caller.peer)
 
     @rpc("getPermittedClientsList", "getPermittedClientList", since="15")
     def get_permitted_clients_list(self, job_id: Id) -> list[str]:

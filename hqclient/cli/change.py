@@ -1,0 +1,139 @@
+"""`hq change`, `hq modify` and `hq change-work`: every action there is, with a result for each job or piece."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hqclient.farm import Farm
+from hqserver.domain.control import ALIASES, MEANINGS, ON_WORK, Action
+from hqserver.domain.hooks import Hook
+from hqserver.domain.jobspec import PROPERTIES
+from hqserver.domain.values import as_text
+
+from .exits import BadUsage, Exit
+from .parsing import Section, count, job_id
+from .screen import Screen, harmless
+from .words import count as counted
+
+_ALSO = {action: name for name, action in ALIASES.items()}
+_NAMES = [*map(str, Action), *ALIASES]
+_TABLE = "\n".join(
+    f"  {action:9} {meaning}{f' (also {_ALSO[action]})' if action in _ALSO else ''}"
+    for action, meaning in MEANINGS.items()
+)
+_TEXTS = {name for name, known in PROPERTIES.items() if known.parse is as_text} | {"name", "command", *map(str, Hook)}
+"""Properties that are texts, whatever they look like. """
+_EPILOG = f"""\
+actions:
+{_TABLE}
+
+examples:
+  hq change block 417 418 --reason 'wrong camera'
+  hq change cancel --where '{{"submittedBy": "ada", "name": "test*"}}' --limit 50 --dry-run
+  hq change priority 417 --priority 9
+A filter is what findJobs takes: hqserver/rpc/API.md. hq modify changes properties.
+"""
+
+
+def add_commands(section: Section) -> None:
+    """The commands that change jobs and their pieces."""
+    named = [name for name in _NAMES if name != Action.MODIFY]
+    change = section.add("change", change_jobs, "do any action to jobs, and say what became of each", epilog=_EPILOG)
+    change.add_argument("action", metavar="ACTION", choices=named)
+    change.add_argument("job", metavar="JOB", type=job_id, nargs="*")
+    change.add_argument("--where", metavar="FILTER", help="the jobs that a filter means, a JSON dictionary")
+    change.add_argument("--priority", metavar="N", type=count, help="for the action priority")
+    change.add_argument("--alone", action="store_true", help="leave the jobs below alone")
+    _add_options(change)
+    modify = section.add("modify", modify_jobs, "change properties of jobs that have not ended")
+    modify.add_argument("job", metavar="JOB", type=job_id, nargs="+")
+    modify.add_argument(
+        "--set", metavar="PROPERTY=VALUE", action="append", required=True, help="JSON, or plain text; repeat it"
+    )
+    _add_options(modify)
+    work = section.add("change-work", change_work, "do an action to pieces of a job with an agenda")
+    known = [name for name in _NAMES if name in ON_WORK or ALIASES.get(name) in ON_WORK]
+    work.add_argument("action", metavar="ACTION", choices=known)
+    work.add_argument("job", metavar="JOB", type=job_id)
+    work.add_argument("name", metavar="PIECE", nargs="+", help="its name, such as 25 or 25-29 (hq work lists them)")
+    _add_options(work)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", metavar="TEXT", help="kept in the history")
+    parser.add_argument("--limit", metavar="N", type=count, help="refuse it where more would change")
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    given = {"reason": args.reason, "limit": args.limit, "dryRun": args.dry_run or None}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def change_jobs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
+    """`hq change`."""
+    if bool(args.job) == bool(args.where):
+        raise BadUsage("name jobs, or say --where which; not both")
+    options = _options(args) | ({"priority": args.priority} if args.priority is not None else {})
+    options |= {"descendants": False} if args.alone else {}
+    found = farm.change_jobs(args.job or _filter(args.where), args.action, **options)
+    return _tell(screen, found, "id", args.dry_run)
+
+
+def modify_jobs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
+    """`hq modify`."""
+    options = _options(args) | {"changes": dict(map(_change, args.set))}
+    return _tell(screen, farm.change_jobs(args.job, str(Action.MODIFY), **options), "id", args.dry_run)
+
+
+def change_work(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
+    """`hq change-work`."""
+    found = farm.job(args.job).change_work(args.name, args.action, **_options(args))
+    return _tell(screen, found, "name", args.dry_run)
+
+
+def _filter(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise BadUsage(f"--where takes a JSON dictionary: {problem}") from None
+    if not isinstance(found, dict):
+        raise BadUsage(f"--where takes a JSON dictionary, not {text[:60]!r}")
+    return found
+
+
+def _change(pair: str) -> tuple[str, Any]:
+    """A property and its value: what reads as JSON is meant so, everything else is text."""
+    name, equals, value = pair.partition("=")
+    if not equals or not name:
+        raise BadUsage(f"--set takes PROPERTY=VALUE, not {pair!r}")
+    if name in _TEXTS:
+        return name, value
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
+
+
+def _tell(screen: Screen, found: Sequence[dict[str, Any]], key: str, dry_run: bool) -> Exit:
+    """A line for each, and how many changed. That one did not change is no error: the line says why."""
+    if screen.as_json:
+        screen.json(list(found))
+        return Exit.OK
+    for each in found:
+        if not each["changed"]:
+            said = f"not changed: {each['why']}"
+        elif dry_run:
+            said = f"would change, is {each['was']}"
+        else:
+            said = str(each["now"]) if each["now"] == each["was"] else f"{each['now']}, was {each['was']}"
+        screen.line(f"{harmless(each[key])}  {harmless(said)}")
+    changed = sum(bool(each["changed"]) for each in found)
+    screen.note(
+        f"{changed} of {counted(len(found), 'job' if key == 'id' else 'piece')} "
+        f"{'would change' if dry_run else 'changed'}"
+    )
+    return Exit.OK

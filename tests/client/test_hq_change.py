@@ -1,0 +1,70 @@
+"""`hq change`, `hq modify` and `hq change-work` over the real methods (CONTRACT 10, Control)."""
+
+from __future__ import annotations
+
+import pytest
+from farm_kit import TestClient
+from hq_over_services import ServicesHq
+
+from hqserver.services.farm import Farm
+
+
+@pytest.fixture
+def hq(farm: Farm) -> ServicesHq:
+    return ServicesHq(farm)
+
+
+def test_jobs_are_changed_and_each_is_told_of(hq: ServicesHq) -> None:
+    for name in ("one", "two"):
+        hq("submit", "--name", name, "render")
+    said = hq("change", "block", "1", "9", "--reason", "wrong scene")
+    assert said.out == "1  paused, was runnable\n9  not changed: there is no such job\n"
+    assert said.err == "hq: 1 of 2 jobs changed\n"
+    assert hq("--json", "change", "unblock", "1").json[0]["now"] == "runnable"
+    assert hq("change", "kill", "--where", '{"name": "t*"}', "--dry-run").out == "2  would change, is runnable\n"
+    assert hq("change", "kill", "--where", '{"name": "t*"}', "--limit", "0").code == 3
+    assert hq("change", "priority", "1", "--priority", "7").code == 0
+    assert hq.farm.job(1).priority == 7
+    assert hq.farm.job(2).change("cancel")["now"] == "cancelled"
+
+
+def test_properties_are_changed_as_json_or_text(hq: ServicesHq) -> None:
+    hq("submit", "render")
+    assert hq("modify", "1", "--set", "cpus=4", "--set", 'tags=["single"]', "--set", "name=12").code == 0
+    shown = hq.farm.job(1).refresh("cpus", "tags", "name")
+    assert (shown["cpus"], shown["tags"], shown["name"]) == (4, ["single"], "12")
+    assert hq.farm.job(1).modify(cpus=2)["changed"]
+
+
+def test_pieces_are_changed(hq: ServicesHq, client: TestClient) -> None:
+    hq("submit", "--agenda", "1-3", "render")
+    assert hq("change-work", "skip", "1", "2", "9").out == (
+        "2  succeeded, was runnable\n9  not changed: there is no such piece\n"
+    )
+    assert hq.farm.job(1).change_work(["3"], "block")[0]["now"] == "blocked"
+
+
+def test_help_tells_what_each_action_does(hq: ServicesHq, capsys: pytest.CaptureFixture[str]) -> None:
+    hq("change", "--help")
+    assert "preempt   the current work ends" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["change", "blok", "1"], "no action is called 'blok'; did you mean 'block'?"),
+        (["change", "block"], "name jobs, or say --where which"),
+        (["change", "block", "1", "--where", "{}"], "not both"),
+        (["change", "block", "--where", "x"], "--where takes a JSON dictionary"),
+        (["change", "block", "--where", "[1]"], "--where takes a JSON dictionary, not '[1]'"),
+        (["change", "priority", "1"], "the action priority needs options.priority"),
+        (["modify", "1", "--set", "cpus"], "--set takes PROPERTY=VALUE, not 'cpus'"),
+        (["modify", "1", "--set", "cpu=3"], "changes.cpu: no such property of a job; did you mean 'cpus'?"),
+        (["change-work", "delete", "1", "2"], "no action is called 'delete'"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence(hq: ServicesHq, argv: list[str], words: str) -> None:
+    said = hq(*argv)
+    assert words in said.err
+    assert said.err.count("\n") == 1
+    assert said.code in (2, 3)

@@ -1,0 +1,65 @@
+"""`hq export` and `hq import`, and the same in Python."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from farm_kit import TestClient, submit
+from hq_over_services import ServicesHq
+
+from hqclient.cli.exits import Exit
+from hqclient.errors import Conflict
+from hqserver.services.farm import Farm
+
+
+@pytest.fixture
+def kept(farm: Farm, client: TestClient, farm_hq: ServicesHq, tmp_path: Path) -> Path:
+    """A file of a finished job that is not on the farm any more."""
+    job = submit(farm, name="hello", command="x")
+    client.run_all()
+    said = farm_hq("export", str(job))
+    assert said.code == Exit.OK
+    file = tmp_path / "jobs.json"
+    file.write_text(said.out, encoding="utf-8")
+    farm_hq("delete", str(job))
+    return file
+
+
+def test_jobs_are_kept_in_a_file_and_brought_back(farm_hq: ServicesHq, kept: Path) -> None:
+    said = farm_hq("import", str(kept))
+    assert (said.code, said.out, said.err) == (Exit.OK, "2  was 1\n", "hq: 1 job imported\n")
+    assert farm_hq.farm.job(2).attributes["outcome"] == "imported"
+    again = farm_hq("import", str(kept))
+    assert (again.code, again.out, again.err.count("\n")) == (Exit.REFUSED, "", 1)
+
+
+def test_an_import_for_programs_is_json(farm_hq: ServicesHq, kept: Path) -> None:
+    assert farm_hq("import", "--json", str(kept)).json == [{"was": 1, "id": 2}]
+
+
+def test_standard_input_is_a_file_too(farm_hq: ServicesHq, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with kept.open(encoding="utf-8") as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert farm_hq("import", "-").out == "2  was 1\n"
+
+
+def test_a_file_that_is_none_is_one_sentence(farm_hq: ServicesHq, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for name in ("missing", "binary"):
+        said = farm_hq("import", str(tmp_path / name))
+        assert (said.code, said.out, said.err.count("\n")) == (Exit.USAGE, "", 1)
+    (tmp_path / "text").write_text("hello", encoding="utf-8")
+    assert farm_hq("import", str(tmp_path / "text")).code == Exit.REFUSED
+    assert farm_hq("export", "99").code == Exit.REFUSED
+
+
+def test_python_exports_and_imports(farm: Farm, farm_hq: ServicesHq, kept: Path) -> None:
+    document = json.loads(kept.read_text("utf-8"))
+    ((was, job),) = farm_hq.farm.import_jobs(document).items()
+    assert (was, job.id) == (1, 2)
+    again = farm_hq.farm.export_jobs([job])
+    assert again["jobs"][0]["specification"] == document["jobs"][0]["specification"]
+    with pytest.raises(Conflict):
+        farm_hq.farm.import_jobs(again)
