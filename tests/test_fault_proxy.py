@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
 from fault_proxy import FaultProxy, Mode
 
+pytestmark = pytest.mark.slow
+
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
 

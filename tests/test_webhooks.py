@@ -26,6 +26,8 @@ from hqserver.services import callbacks, commands, deliveries
 from hqserver.services.farm import Farm, Policy
 from hqserver.webhooks import Deliverer, may_be_called
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hush, a seçret"
 
 

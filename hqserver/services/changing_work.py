@@ -8,7 +8,7 @@ from typing import Any
 from hqserver.domain.control import ON_WORK, TAKEN_FROM, Action, Options, as_action, parse_options
 from hqserver.domain.errors import Conflict, TooLarge
 from hqserver.domain.lifecycle import WorkEvent
-from hqserver.domain.status import WORK_ON_CLIENT
+from hqserver.domain.status import WORK_ON_CLIENT, RunStatus
 from hqserver.store import failures, jobs, runs, work
 from hqserver.store.database import Transaction
 from hqserver.store.jobs import JobRow
@@ -53,7 +53,7 @@ def _change(
 ) -> list[dict[str, Any]]:
     row = sheet.job(job_id)
     items = {item.name: item for item in work.named(sheet.connection, job_id, names)}
-    why = {name: _why_not(action, row, items.get(name)) for name in names}
+    why = {name: _why_not(sheet, action, row, items.get(name)) for name in names}
     doing = [name for name in names if not why[name]]
     if options.limit is not None and len(doing) > options.limit:
         raise Conflict(f"{action} would change {len(doing)} pieces, more than the limit of {options.limit}")
@@ -76,12 +76,27 @@ def _change(
     ]
 
 
-def _why_not(action: Action, row: JobRow, item: WorkRow | None) -> str:
+def _why_not(sheet: Sheet, action: Action, row: JobRow, item: WorkRow | None) -> str:
     if item is None:
         return "there is no such piece"
     if row.cancelled and not row.finished:
         return "its job is being cancelled"
-    return "" if item.status in TAKEN_FROM[action] else f"it is {item.status}"
+    if item.status not in TAKEN_FROM[action]:
+        return f"it is {item.status}"
+    return _why_not_on_client(sheet, action, item) if item.status in WORK_ON_CLIENT else ""
+
+
+def _why_not_on_client(sheet: Sheet, action: Action, item: WorkRow) -> str:
+    """Why nothing becomes of the live run of a piece, "" where something does."""
+    run = runs.live_of_work(sheet.connection, item.id)
+    if run is None:
+        return ""
+    label = sheet.farm.watch.label(run.client_id)
+    if action is Action.MIGRATE:
+        return job_actions.why_not_migrated(run, label)
+    # A kill that is on its way is not called back; only what follows from it may still change.
+    same = action in (Action.PAUSE, Action.SUSPEND) or (action is Action.CANCEL and run.intent == "cancel")
+    return f"it is being ended on {label} already" if same and run.status is RunStatus.ENDING else ""
 
 
 def _reopen(sheet: Sheet, row: JobRow, reason: str) -> None:
@@ -136,8 +151,7 @@ def _act_on_run(sheet: Sheet, item: WorkRow, action: Action, reason: str) -> Non
         case Action.RESUME:
             resume_run(sheet, run, reason)
         case Action.MIGRATE:
-            if not job_actions.why_not_migrated(run, label):
-                end_run(sheet, run, "eject", f"taken off {label}: {reason}")
+            end_run(sheet, run, "eject", f"taken off {label}: {reason}")
         case Action.CANCEL:
             end_run(sheet, run, "cancel", f"ending on {label}: {reason}")
         case Action.COMPLETE:

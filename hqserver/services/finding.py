@@ -66,7 +66,7 @@ def read_token(after: str, order: Sequence[SortTerm]) -> Key:
     try:
         terms, key = json.loads(base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True))
         good = isinstance(key, list) and len(key) == len(terms) and all(map(_fits, key, order))
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         good = False
     if not good:
         raise BadParameters("after: this is not what `next` of an earlier page said")

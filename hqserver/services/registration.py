@@ -134,6 +134,7 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
         tell_of_client(farm, transaction, row.label, "", "registered")
         if row.upgrade_error:
             note_client_error(transaction.connection, row.id, f"upgrade: {row.upgrade_error}", now)
+        _tell_of_orphans(transaction.connection, row.id, stop, now)
         transaction.after_commit(lambda: _take_in(farm, row, known, monotonic))
         return row, stop
 
@@ -145,6 +146,15 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
     if row.upgrade_error:
         _LOG.warning("%s could not be upgraded: %s", row.label, row.upgrade_error)
     return Registration(row.id, new_secret, stop, client_package())
+
+
+def _tell_of_orphans(connection: sqlite3.Connection, client_id: int, stop: list[str], now: float) -> None:
+    """A run that was never given out here is from before a copy was put back. Nothing is guessed of it, but people
+    should see it (PROMISES 2.5)."""
+    for run in stop:
+        if runs.load(connection, run) is None:
+            told = f"nobody here knows run {run}: the client is to end it, and keeps its log in orphans/{run}"
+            note_client_error(connection, client_id, told, now)
 
 
 def _take_in(farm: Farm, row: ClientRow, known: Presence | None, monotonic: float) -> None:
@@ -296,12 +306,15 @@ def forget(farm: Farm, client_id: int) -> None:
 
 
 def authenticate(farm: Farm, secret: str, session: str) -> Presence:
-    """The client that beats with this secret. Raises `NotAuthenticated`, `Conflict` for the younger of two sessions."""
+    """The client that beats with this secret. Raises `NotAuthenticated`, `Conflict` for the younger of two sessions and
+    for one whose client has none, since a copy of the database was put back."""
     presence = farm.watch.by_secret(hash_secret(secret)) if secret else None
     if presence is None:
         raise NotAuthenticated("this server does not know the client's secret")
     if session == presence.row.session:
         return presence
+    if not presence.row.session:
+        raise Conflict(f"a copy of the database was put back; {presence.row.label} is to say what it holds")
     age = farm.clock.monotonic() - presence.registered_at
     if session and session == presence.previous_session and age > _RESTART_SECONDS:
         # The older of two daemons with one secret is alive: it keeps the client, the copy is refused for good.

@@ -10,6 +10,8 @@ from agent_kit import FakeServer, an_agent, until
 from hqclient.daemon.caution import FIRST_ASIDE_SECONDS, LONGEST_ASIDE_SECONDS, MOST_REPORTS, Caution
 from hqclient.daemon.link import ServerFault
 
+pytestmark = pytest.mark.slow
+
 
 def reports(count: int) -> list[dict[str, Any]]:
     return [{"id": f"r{number}:ended", "run": f"r{number}", "kind": "ended"} for number in range(count)]

@@ -25,6 +25,8 @@ if sys.platform == "win32":
 
 from hqclient.daemon.runs.cgroup_probe import usable_parent
 
+pytestmark = pytest.mark.slow
+
 BARE = "env -i setsid sh -c 'echo bare $$; exec sleep 600' & "
 
 

@@ -23,6 +23,8 @@ from hqclient.daemon.runs.runfolder import RunFolder
 from hqclient.daemon.runs.runfolders import RunFolders
 from hqclient.daemon.runs.watchdog import Watchdog
 
+pytestmark = pytest.mark.slow
+
 
 def a_run(tmp_path: Path, command: str, **fields: Any) -> RunFolder:
     return RunFolders(tmp_path / "runs").create(an_order(command, **fields))

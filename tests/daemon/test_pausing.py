@@ -23,6 +23,8 @@ from hqclient.daemon.runs.pausing import pause, resume
 from hqclient.daemon.runs.runfolder import RunFolder
 from hqclient.daemon.runs.runfolders import RunFolders
 
+pytestmark = pytest.mark.slow
+
 QUIET_SECONDS = 0.3
 
 

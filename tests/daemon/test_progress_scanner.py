@@ -4,6 +4,8 @@ from hqclient.daemon.runs.lines import MAX_LINE, LineWindow
 from hqclient.daemon.runs.progress import ProgressScanner
 from hqserver.domain.progress import DEFAULT_PATTERNS
 
+pytestmark = pytest.mark.slow
+
 
 def found(output: bytes, *patterns: str) -> float | None:
     scanner = ProgressScanner(patterns or DEFAULT_PATTERNS)

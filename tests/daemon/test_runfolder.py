@@ -15,6 +15,8 @@ from hqclient.daemon.runs.process_tree import ProcessId
 from hqclient.daemon.runs.runfolder import ExitRecord, Pids, RunFolder, Standing
 from hqclient.daemon.runs.runfolders import RunFolders
 
+pytestmark = pytest.mark.slow
+
 
 def a_record(**fields: object) -> ExitRecord:
     values: dict[str, object] = {

@@ -18,6 +18,8 @@ from hqclient.daemon.runs.runfolder import RunFolder
 from hqclient.daemon.runs.runfolders import RunFolders
 from hqclient.daemon.runs.striking import Catch, kill_run_tree, strike_until_gone
 
+pytestmark = pytest.mark.slow
+
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
 CHAINS = 12
 

@@ -395,6 +395,9 @@ def test_a_restored_farm_never_gives_an_id_again(live: LiveFarm) -> None:
     assert not set(after) & {*before, *since}
     done = live.call("newjob", {"name": "done", "command": "true"})[0]
     live.wait_for(done, "succeeded")  # the client gave up what nobody here knows
+    wait_until(lambda: live.call("getClientErrors", 1), what="word of what the client gave up")
+    told = [each["message"] for each in live.call("getClientErrors", 1)["errors"]]
+    assert all(each.startswith("nobody here knows run ") for each in told), told
     check_database(live)
 
 

@@ -97,6 +97,7 @@ def test_counts_by_status_are_exact_and_follow_every_change(hq: Any, farm: Farm,
         (({}, [], [], 1001), "limit must be from 1 to 1000, not 1001"),
         (({}, [], [], 10, "x"), "after: this is not what `next` of an earlier page said"),
         (({}, [], [], 10, "W10"), "after: this is not what `next` of an earlier page said"),
+        (({}, [], [], 10, "W1tb" * 1000), "after: this is not what `next` of an earlier page said"),
         (({}, [], [], 10, "bnVsbA"), "after: this is not what `next` of an earlier page said"),
     ],
 )

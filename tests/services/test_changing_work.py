@@ -89,6 +89,16 @@ def test_pieces_are_cancelled_and_the_others_go_on(farm: Farm, client: TestClien
     assert statuses(farm, job) == "succeeded succeeded succeeded cancelled"
 
 
+def test_a_piece_whose_kill_is_on_its_way_is_not_said_to_change(farm: Farm, client: TestClient, job: int) -> None:
+    assert change(farm, job, "1", "cancel") == {"1": "running"}
+    ending = f"it is being ended on {farm.watch.label(client.id)} already"
+    for action in ("cancel", "migrate", "suspend", "pause"):
+        assert change(farm, job, "1", action) == {"1": ending}
+    assert change(farm, job, "2", "migrate") == {"2": "running"}
+    assert change(farm, job, "2", "migrate") == {"2": ending}
+    assert change(farm, job, "2", "cancel") == {"2": "running"}  # it does not go back to the queue then
+
+
 def test_pieces_are_done_by_hand(farm: Farm, client: TestClient, job: int) -> None:
     assert change(farm, job, "1 3 4", "complete") == {"1": "running", "3": "succeeded", "4": "succeeded"}
     client.beat(client.ended(run_of(client, "1"), killed=True, signal=9), client.ended(run_of(client, "2")))

@@ -9,7 +9,7 @@ import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm, submit
 
 from hqserver.domain.errors import Busy, Conflict, FarmError, NotAuthenticated
-from hqserver.services import client_control, commands, lookup, upkeep
+from hqserver.services import client_control, commands, errors, lookup, upkeep
 from hqserver.services.farm import Farm, Policy
 from hqserver.services.package import client_package
 from hqserver.services.registration import Registration, authenticate
@@ -273,6 +273,23 @@ def test_a_stranger_with_the_secret_and_a_session_of_his_own_is_refused(farm: Fa
         authenticate(farm, client.secret, "never seen")
     with pytest.raises(Conflict, match="duplicate client"):
         authenticate(farm, client.secret, "")
+
+
+def test_after_a_copy_of_the_database_was_put_back_a_client_registers_anew_and_is_no_second_one(
+    farm: Farm, client: TestClient
+) -> None:
+    """T9: a copy that is put back holds no sessions."""
+    presence = farm.watch.get(client.id)
+    assert presence is not None
+    presence.row.session = ""
+    with pytest.raises(Conflict, match="put back"):
+        client.beat()
+    assert errors.client_errors(farm, client.id) == {}
+    client.held.add("f" * 32)
+    assert client.register().stop == ["f" * 32]
+    (error,) = errors.client_errors(farm, client.id)["errors"]
+    assert error["message"].startswith(f"nobody here knows run {'f' * 32}:")
+    assert client.beat()
 
 
 # A copy of a data folder ------------------------------------------------------------------------------------------

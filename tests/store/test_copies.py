@@ -16,6 +16,8 @@ from hqserver.store.copies import CopyFailed, check_copy, is_sound, make_copy, p
 from hqserver.store.database import Database, StoreDamaged
 from hqserver.store.opening import wal_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:

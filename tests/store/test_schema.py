@@ -13,6 +13,8 @@ from hqserver.domain.status import FINISHED_JOB, LIVE_RUN, JobStatus, RunStatus,
 from hqserver.store import search_index
 from hqserver.store.database import Database
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:

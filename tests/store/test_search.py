@@ -21,6 +21,8 @@ from hqserver.domain.status import JobStatus
 from hqserver.store import search
 from hqserver.store.database import Database
 
+pytestmark = pytest.mark.slow
+
 FINISHED, UNFINISHED = 300, 120
 LAST = FINISHED + UNFINISHED
 

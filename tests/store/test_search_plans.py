@@ -15,6 +15,8 @@ from hqserver.domain.job_filter import parse_job_filter, parse_sort
 from hqserver.store import search
 from hqserver.store.database import Database
 
+pytestmark = pytest.mark.slow
+
 FINISHED, UNFINISHED = 200_000, 5_000
 STEPS_AT_ONCE = 1000
 MOST_STEPS = 200_000

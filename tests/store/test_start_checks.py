@@ -14,6 +14,8 @@ from hqserver.store.database import Database, StoreDamaged
 from hqserver.store.idfloor import IdFloor
 from hqserver.store.opening import has_wal_reset_race, wal_of
 
+pytestmark = pytest.mark.slow
+
 PAGE = 4096
 
 
