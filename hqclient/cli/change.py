@@ -23,6 +23,7 @@ _NAMES = [*map(str, Action), *ALIASES]
 _TABLE = "\n".join(
     f"  {action:9} {meaning}{f' (also {_ALSO[action]})' if action in _ALSO else ''}"
     for action, meaning in MEANINGS.items()
+    if action is not Action.MODIFY  # which is `hq modify`
 )
 _TEXTS = {name for name, known in PROPERTIES.items() if known.parse is as_text} | {"name", "command", *map(str, Hook)}
 """Properties that are texts, whatever they look like. """

@@ -12,6 +12,9 @@ from hqserver.store import lookup
 
 from .farm import Farm
 
+_CUT_HERE = b"\n[hqclient: "
+"""With this a runner says in a log what it left out. On a full disk there may be no room even for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
@@ -19,6 +22,7 @@ class _Piece:
     marker: str
     note: str
     size: int
+    cut: bool
 
 
 def job_output(farm: Farm, job_id: int, last_bytes: int | None = None) -> bytes:
@@ -38,6 +42,8 @@ def job_output(farm: Farm, job_id: int, last_bytes: int | None = None) -> bytes:
             log = farm.output.read(job_id, piece.run_id, start, piece.size - start)
             unread = piece.size - start - len(log)
             note = f"\n[hq] {unread} bytes of the output cannot be read\n" if unread else piece.note
+            if piece.cut and not note and _CUT_HERE not in log:
+                note = "\n[hq] the output was cut on its client, which could not write more of it\n"
             data += log + note.encode()
             found.append(data)
             if wanted is not None:
@@ -76,4 +82,4 @@ def _pieces_newest_first(farm: Farm, job_id: int) -> Generator[_Piece]:
                 note = (
                     f"\n[hq] the command wrote no more; {size - whole} bytes that its log holds beyond are left out\n"
                 )
-            yield _Piece(row["id"], marker, note, min(size, whole))
+            yield _Piece(row["id"], marker, note, min(size, whole), bool(row["log_truncated"]))

@@ -30,6 +30,10 @@ _BY_THE_CLIENT = frozenset(
 """Ends that a client reported: it is there, and can run hooks."""
 
 
+_PIECES_TOLD = 20
+"""So many failed pieces of an agenda are named in the job's history; `getWork` has all of them."""
+
+
 def claim(sheet: Sheet, item: work.WorkRow, claimed: Sequence[RunRow], labels: Sequence[str]) -> None:
     """Give a work item to a client, or to several: the runs are its owners from here on.
 
@@ -132,6 +136,8 @@ def _tell_work(sheet: Sheet, run: RunRow, event: WorkEvent, reason: str, *, clie
             event = WorkEvent.TRY_FAILED
             left = f"{item.tries} {'try' if item.tries == 1 else 'tries'} left"
             sheet.note(run.job_id, "rescheduled", f"{reason}; {left}", run.client_id)
+    if event is WorkEvent.RUN_FAILED and row.agenda and row.work[WorkStatus.FAILED] < _PIECES_TOLD:
+        sheet.note(run.job_id, "piece failed", f"{item.name}: {reason}", run.client_id)
     if event is WorkEvent.POSTPONED:
         sheet.note(run.job_id, "put back", reason, run.client_id)
     if event is WorkEvent.RUN_RETURNED and run.intent == "eject":

@@ -206,7 +206,7 @@ class Sheet(Ledger):
                 by_hand=bool(row.by_hand),
             )
             if status is not row.status:
-                because = _because_of_children(row, status)
+                because = _because_of_children(row, status) or _because_of_pieces(row, status)
                 self._set_status(row, status, because or reason, None if because else client_id)
 
     def _release_work(self, row: jobs.JobRow) -> None:
@@ -295,6 +295,14 @@ def _outcome(row: jobs.JobRow) -> str:
     if row.by_hand:
         return "byHand"
     return "exit" if row.command_started_at else "empty"
+
+
+def _because_of_pieces(row: jobs.JobRow, status: JobStatus) -> str:
+    """The reason of a status that pieces of an agenda decided together; "" for others."""
+    if not row.agenda or status not in FINISHED_JOB or row.by_hand:
+        return ""
+    decided = WorkStatus(status)
+    return f"{row.work[decided]} of {sum(row.work.values())} pieces {status}"
 
 
 def _because_of_children(row: jobs.JobRow, status: JobStatus) -> str:

@@ -68,3 +68,15 @@ def test_a_wrong_word_is_one_sentence(hq: ServicesHq, argv: list[str], words: st
     assert words in said.err
     assert said.err.count("\n") == 1
     assert said.code in (2, 3)
+
+
+def test_the_help_of_change_names_only_actions_that_it_takes(
+    hq: ServicesHq, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = hq("change", "--help")
+    table = (said.out + capsys.readouterr().out).partition("actions:\n")[2].partition("\n\n")[0]
+    actions = [line.split()[0] for line in table.splitlines()]
+    assert "block" in actions
+    for action in actions:
+        refused = hq("change", action, "1").err + capsys.readouterr().err
+        assert "no action is called" not in refused

@@ -100,6 +100,9 @@ def test_a_piece_that_fails_fails_the_job_once_the_others_have_ended(farm: Farm,
     end_all(alpha, [second, third])
     assert detail(farm, job, "status") == "failed"
     assert names(farm, job, "failed") == ["1"]
+    told = events(farm, job)
+    assert ("piece failed", "1: exit code 1 on alpha") in told
+    assert told[-1] == ("status", "1 of 3 pieces failed")
     check_counters(farm)
 
 

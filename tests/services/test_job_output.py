@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from farm_kit import SetClock, TestClient, submit
 
@@ -162,3 +164,17 @@ def test_each_piece_of_an_agenda_is_named_before_its_output(farm: Farm, client: 
     whole = b"[hq] 1 on alpha\nbroken\n[hq] 1, try 2 on alpha\none\n[hq] 2 on alpha\ntwo\n"
     assert output.job_output(farm, job) == whole
     assert output.job_output(farm, job, 3) == b"wo\n"
+
+
+def test_a_log_that_its_client_could_not_write_whole_says_so(farm: Farm, client: TestClient) -> None:
+    """P9: a full disk there may leave no room even for the marker of the runner itself."""
+    told = b"head\n[hqclient: 7 bytes of output are left out here: they could not be written]\ntail\n"
+    for log, shown in ((b"head\n", b"head\n\n[hq] the output was cut on its client, "), (told, told)):
+        job = submit(farm, command="x")
+        (order,) = client.fetch()
+        run = str(order["run"])
+        ended = client.ended(run, log_size=len(log))
+        cut = replace(ended, end=replace(ended.end, log_truncated=True))
+        client.beat(cut, output=(Piece(run, 0, log),))
+        assert output.job_output(farm, job).startswith(shown)
+        assert output.job_output(farm, job).count(b"[hq") == 1
