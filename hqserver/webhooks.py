@@ -36,7 +36,11 @@ _READ_BYTES = 4096
 
 
 class Unreachable(Exception):
-    """The receiver gave no answer; the sentence says why."""
+    """There is no connection to the receiver; the sentence says why."""
+
+
+class Unanswered(Exception):
+    """There was one, and no answer over it; the sentence says why."""
 
 
 class Deliverer:
@@ -81,17 +85,22 @@ def deliver_due(farm: Farm, *, loopback: bool, stopping: Callable[[], bool] = la
     while not stopping():
         deliveries.submit_commands(farm)
         batch = deliveries.due_webhooks(farm)
-        silent: set[str] = set()
+        away: set[str] = set()
+        silent: set[int] = set()
         for delivery in batch:
             if stopping():
                 return
-            if delivery.action.target in silent:
-                continue  # put off with the first that it did not answer
+            if delivery.action.target in away or delivery.callback_id in silent:
+                continue  # put off with the first that could not be delivered there
             try:
                 status = send(delivery, loopback=loopback)
             except Unreachable as problem:
-                silent.add(delivery.action.target)
+                away.add(delivery.action.target)
                 deliveries.unreachable(farm, delivery, str(problem))
+                continue
+            except Unanswered as problem:
+                silent.add(delivery.callback_id)
+                deliveries.unanswered(farm, delivery, str(problem))
                 continue
             if 200 <= status < 300:
                 deliveries.delivered(farm, delivery)
@@ -103,7 +112,7 @@ def deliver_due(farm: Farm, *, loopback: bool, stopping: Callable[[], bool] = la
 
 
 def send(delivery: Delivery, *, loopback: bool) -> int:
-    """Send one webhook; the status of the answer. Raises `Unreachable`."""
+    """Send one webhook; the status of the answer. Raises `Unreachable` and `Unanswered`."""
     parts = urlsplit(delivery.action.values["url"])
     host, secure = parts.hostname or "", parts.scheme == "https"
     body = json.dumps(delivery.document).encode()
@@ -121,25 +130,26 @@ def send(delivery: Delivery, *, loopback: bool) -> int:
         headers.append(("X-HQ-Signature", signature(secret, body)))
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     deadline = time.monotonic() + _WHOLE_SECONDS
+    plain = _connected(host, parts.port or (443 if secure else 80), loopback)
     try:
-        with _connected(host, parts.port or (443 if secure else 80), loopback) as plain:
+        with plain:
             plain.settimeout(_left(deadline))
             if not secure:
                 return _exchange(plain, target, headers, body, deadline)
             with ssl.create_default_context().wrap_socket(plain, server_hostname=host) as secured:
                 return _exchange(secured, target, headers, body, deadline)
     except TimeoutError:
-        raise Unreachable(f"no answer within {_WHOLE_SECONDS:.0f} s") from None
+        raise Unanswered(f"no answer within {_WHOLE_SECONDS:.0f} s") from None
     except ssl.SSLCertVerificationError as problem:
-        raise Unreachable(f"its certificate is not trusted: {problem.verify_message}") from None
+        raise Unanswered(f"its certificate is not trusted: {problem.verify_message}") from None
     except OSError as problem:
-        raise Unreachable(problem.strerror or type(problem).__name__) from None
+        raise Unanswered(problem.strerror or type(problem).__name__) from None
     except h11.ProtocolError:
-        raise Unreachable("what it answered is not HTTP") from None
+        raise Unanswered("what it answered is not HTTP") from None
 
 
 def _connected(host: str, port: int, loopback: bool) -> socket.socket:
-    """A connection to the first address that answers, each of them checked. Raises `Unreachable`, `OSError`."""
+    """A connection to the first address that answers, each of them checked. Raises `Unreachable`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -147,13 +157,15 @@ def _connected(host: str, port: int, loopback: bool) -> socket.socket:
     for *_, address in found:
         if not may_be_called(str(address[0]), loopback=loopback):
             raise Unreachable(f"webhooks are not sent to {address[0]}, an address of one machine or link alone")
-    problem: OSError = OSError("it has no address")
+    why = "it has no address"
     for *_, address in found:
         try:
             return socket.create_connection((str(address[0]), port), timeout=_CONNECT_SECONDS)
+        except TimeoutError:
+            why = f"no connection within {_CONNECT_SECONDS:.0f} s"
         except OSError as failed:
-            problem = failed
-    raise problem
+            why = failed.strerror or type(failed).__name__
+    raise Unreachable(why)
 
 
 def may_be_called(address: str, *, loopback: bool) -> bool:

@@ -176,6 +176,26 @@ def test_a_receiver_that_is_away_is_asked_once_for_all_that_waits_for_it(
     assert len({post.json["id"] for post in receiver.posts}) == 6
 
 
+def test_an_address_that_hangs_keeps_no_other_of_its_host_waiting(
+    farm: Farm, receiver: Receiver, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_WHOLE_SECONDS", 0.5)
+    over = threading.Event()
+    receiver.before_answer = lambda post: over.wait(30) if post.path == "/hang" else None
+    with receiver.open():
+        hangs = happen(farm, f"http://127.0.0.1:{receiver.port}/hang", 2)
+        answers = happen(farm, receiver.url, 2)
+        deliver(farm)
+        over.set()
+    assert [post.path for post in receiver.posts] == ["/hang", "/farm?token=x", "/farm?token=x"]
+    assert (of(farm, hangs)["waiting"], of(farm, answers)["waiting"]) == (2, 0)
+    assert of(farm, hangs)["lastError"] == "no answer within 0 s"
+    clock.advance(10)
+    with receiver.open():
+        deliver(farm)
+    assert (of(farm, hangs)["waiting"], of(farm, hangs)["lastError"]) == (0, "")
+
+
 def test_redirects_are_not_followed(farm: Farm, receiver: Receiver) -> None:
     receiver.answers.append(307)
     with receiver.open():

@@ -52,9 +52,17 @@ def refused(farm: Farm, delivery: Delivery, reason: str) -> None:
 
 
 def unreachable(farm: Farm, delivery: Delivery, reason: str) -> None:
-    """Its receiver gave no answer: this counts for all that were to go there, so that nothing else waits for it."""
+    """Nobody is there: this counts for all that were to go to that host and port, so that nothing else waits for it."""
     with farm.database.read() as connection:
         alike = deliveries.with_target(connection, delivery.action.target, farm.clock.now())
+    _failed(farm, delivery, list({(delivery.id, delivery.attempts), *alike}), reason)
+
+
+def unanswered(farm: Farm, delivery: Delivery, reason: str) -> None:
+    """Somebody is there and does not answer: this counts for all of its callback. Others behind the same host may be
+    answered."""
+    with farm.database.read() as connection:
+        alike = deliveries.of_callback(connection, delivery.callback_id, farm.clock.now())
     _failed(farm, delivery, list({(delivery.id, delivery.attempts), *alike}), reason)
 
 

@@ -52,7 +52,12 @@ def settle(connection: sqlite3.Connection, delivery_id: int) -> bool:
     """It is done; False where it had been taken back."""
     rows = connection.execute("DELETE FROM delivery WHERE id = ? RETURNING callback_id", (delivery_id,)).fetchall()
     for row in rows:
-        connection.execute("UPDATE callback SET waiting = waiting - 1 WHERE id = ?", (row[0],))
+        connection.execute(
+            """
+            UPDATE callback SET waiting = waiting - 1, last_error = iif(failed = 0, '', last_error) WHERE id = ?
+            """,
+            (row[0],),
+        )
     return bool(rows)
 
 
@@ -60,6 +65,12 @@ def with_target(connection: sqlite3.Connection, target: str, at: float) -> list[
     """Ids and attempts of those that were to go to this receiver by now."""
     query = "SELECT id, attempts FROM delivery WHERE target = ? AND next_at <= ?"
     return [(row[0], row[1]) for row in connection.execute(query, (target, at))]
+
+
+def of_callback(connection: sqlite3.Connection, callback_id: int, at: float) -> list[tuple[int, int]]:
+    """Ids and attempts of those that the callback was to have delivered by now."""
+    query = "SELECT id, attempts FROM delivery WHERE callback_id = ? AND next_at <= ?"
+    return [(row[0], row[1]) for row in connection.execute(query, (callback_id, at))]
 
 
 def postpone(connection: sqlite3.Connection, times: Iterable[tuple[int, float]]) -> None:

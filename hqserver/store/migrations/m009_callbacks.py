@@ -48,6 +48,7 @@ def m009_callbacks(db: Database) -> None:
         """,
         "CREATE INDEX delivery_due ON delivery (kind, next_at)",
         "CREATE INDEX delivery_target ON delivery (target, next_at)",
+        "CREATE INDEX delivery_callback ON delivery (callback_id, next_at)",
         """
         CREATE TABLE callback_job (
             job_id INTEGER PRIMARY KEY REFERENCES job (id) ON DELETE CASCADE,
