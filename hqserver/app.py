@@ -178,10 +178,14 @@ def refuse_open_address(host: str, open_networks: Sequence[str]) -> None:
         )
 
 
-def serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
-    """Run the server until SIGTERM or Ctrl-C. `announce` gets the address once it answers. Raises `CannotStart`."""
+def serve(config: ServerConfig, start_log: Callable[[], None], announce: Callable[[str], None]) -> None:
+    """Run the server until SIGTERM or Ctrl-C. `announce` gets the address once it answers. Raises `CannotStart`.
+
+    `start_log` opens the log once the data folder is this server's alone.
+    """
     refuse_open_address(config.host, config.open_networks)
     with closing(prepare_data(config.data, config.logs)):
+        start_log()
         asyncio.run(_serve(config, announce))
 
 

@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lines = _COMMANDS[command][0](config, word)
             print(*lines, sep="\n")
             return _DIFFERS if command == "audit" and len(lines) > 1 else 0
-        _start_log(config)
-        app.serve(config, lambda address: print(f"listening on {address}", flush=True))
+        app.serve(config, lambda: _start_log(config), lambda address: print(f"listening on {address}", flush=True))
     except (app.CannotStart, admin.CannotDo) as problem:
         print(f"hqserver: {problem}", file=sys.stderr)
         return 1

@@ -111,7 +111,7 @@ def main() -> int:
     bench_nested(1_000 if options.quick else 10_000, 1 if options.quick else rounds)
     bench_descendants(1_000 if options.quick else 100_000, rounds)
     bench_agenda(1_000 if options.quick else 10_000, rounds)
-    bench_finding(5_000 if options.quick else 1_000_000, rounds)
+    bench_finding(20_000 if options.quick else 1_000_000, 10_000, rounds)
     bench_explaining(50 if options.quick else 500, rounds)
     bench_latency(5 if options.quick else 20)
     return 0

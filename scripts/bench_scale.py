@@ -154,18 +154,18 @@ def multiply(connection: sqlite3.Connection, number: int) -> None:
 SEARCHES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "the newest": ({}, []),
     "of one user, by end": ({"submittedBy": "user 7", "status": ["succeeded"]}, ["-endTime"]),
-    "by a part of the name": ({"text": "shot 77"}, []),
+    "by a part of the name": ({"text": "hot 7"}, []),
 }
 """What is searched for: a filter and an order."""
 
 
-def bench_finding(jobs: int, rounds: int) -> None:
-    """A page of 100 out of very many finished jobs beside one out of 200."""
-    with farm_of_finished_jobs(jobs) as full, farm_of_finished_jobs(200) as empty:
+def bench_finding(jobs: int, few: int, rounds: int) -> None:
+    """A page of 100 out of very many finished jobs beside one out of few, which fill such a page too."""
+    with farm_of_finished_jobs(jobs) as full, farm_of_finished_jobs(few) as empty:
         for what, (wanted, sort) in SEARCHES.items():
             pages = [partial(farm.findJobs, wanted, ["id", "name"], sort, 100) for farm in (full, empty)]
             found = [median_ms(page, rounds) for page in pages]
-            row(f"findJobs, 100 of {jobs:,}, {what}", found[0], "ms", "the same out of 200", found[1])
+            row(f"findJobs, 100 of {jobs:,}, {what}", found[0], "ms", f"the same out of {few:,}", found[1])
 
 
 def median_ms(action: Callable[[], object], rounds: int) -> float:

@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hqserver.domain.family import rollup
 from hqserver.store import audit, jobs
@@ -42,11 +42,13 @@ class Audit:
     """The job after which the next slice begins."""
     jobs: int = 0
     """Jobs counted in this round."""
-    found: int = 0
-    """Differences found in this round."""
+    told: set[str] = field(default_factory=set)
+    """What was found in the round before and in this one: it is told once, however many rounds find it."""
+    found: set[str] = field(default_factory=set)
+    """What was found in this round."""
 
     def slice(self, seconds: float = _SLICE_SECONDS) -> list[Difference]:
-        """Count the next jobs, for about so long, and log every difference as an error; the differences."""
+        """Count the next jobs, for about so long, and log every new difference as an error; the differences."""
         began, found = time.monotonic(), list[Difference]()
         with self.database.read() as connection:
             ids = audit.ids_after(connection, self.last, _JOBS_AT_ONCE)
@@ -56,13 +58,15 @@ class Audit:
                 self.jobs += 1
                 if time.monotonic() - began > seconds:
                     break
-        for each in found:
-            _LOG.error("the audit found: %s", each)
-        self.found += len(found)
+        for each in map(str, found):
+            if each not in self.told:
+                _LOG.error("the audit found: %s", each)
+            self.found.add(each)
+        self.told |= self.found
         if not ids:
-            if self.jobs:
-                _LOG.info("the audit counted %d jobs and found %d differences", self.jobs, self.found)
-            self.last = self.jobs = self.found = 0
+            _LOG.debug("the audit counted %d jobs and found %d differences", self.jobs, len(self.found))
+            self.told, self.found = self.found, set()
+            self.last = self.jobs = 0
         return found
 
 

@@ -81,6 +81,8 @@ def _why_not(sheet: Sheet, action: Action, row: JobRow, item: WorkRow | None) ->
         return "there is no such piece"
     if row.cancelled and not row.finished:
         return "its job is being cancelled"
+    if action is Action.RESUME and row.held == "pause":
+        return "its job is paused: resume that"
     if item.status not in TAKEN_FROM[action]:
         return f"it is {item.status}"
     return _why_not_on_client(sheet, action, item) if item.status in WORK_ON_CLIENT else ""

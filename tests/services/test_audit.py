@@ -76,3 +76,13 @@ def test_slices_go_round_the_whole_farm(spoiled: Farm) -> None:
         assert [each.job_id for each in found] == [4]
         assert audit.slice(0) == []
         assert audit.last == 0
+
+
+def test_a_difference_is_told_once_however_many_rounds_find_it(spoiled: Farm, caplog: pytest.LogCaptureFixture) -> None:
+    spoiled.database.write(
+        lambda transaction: transaction.connection.execute("UPDATE job SET children = 2 WHERE id = 1")
+    )
+    audit = Audit(spoiled.database)
+    for _ in range(6):  # a round of all jobs, and the slice that finds no more, three times
+        audit.slice()
+    assert [record.getMessage() for record in caplog.records] == ["the audit found: job 1: children is 2, counted 3"]

@@ -9,6 +9,7 @@ from farm_kit import TestClient, submit
 from scheduling_kit import another, detail
 
 from hqserver.domain.errors import BadParameters, Conflict, NotFound
+from hqserver.services import commands
 from hqserver.services.agenda import list_work
 from hqserver.services.changing_work import change_work
 from hqserver.services.farm import Farm
@@ -66,6 +67,13 @@ def test_a_running_piece_stands_still_and_goes_on(farm: Farm, client: TestClient
     assert change(farm, job, "2", "resume") == {"2": "resuming"}
     client.beat(client.resumed(run_of(client, "2")))
     assert statuses(farm, job) == "running running runnable runnable"
+
+
+def test_a_piece_of_a_paused_job_goes_on_with_its_job(farm: Farm, client: TestClient, job: int) -> None:
+    commands.pause(farm, [job], "lunch")
+    client.beat(*(client.paused(run) for run in client.start_orders))
+    assert change(farm, job, "1", "resume") == {"1": "its job is paused: resume that"}
+    assert statuses(farm, job) == "paused paused runnable runnable"
 
 
 def test_a_piece_is_migrated_to_another_client(farm: Farm, client: TestClient, job: int) -> None:
