@@ -196,8 +196,10 @@ def test_code_that_kills_its_process_is_not_started_again(tmp_path: Path) -> Non
 
 
 def test_a_daemon_stopped_during_a_trial_ends_and_holds_nothing_against_the_code(tmp_path: Path) -> None:
-    text = "import sys\nfrom . import old_cli\n\ndef serve(arguments):\n    sys.stdout.write('trying\\n')\n"
-    text += "    sys.stdout.flush()\n    return old_cli.serve(arguments)\n"
+    gate = tmp_path / "gate"
+    text = "import os, time\nfrom . import old_cli\n\ndef serve(arguments):\n    print('trying', flush=True)\n"
+    text += f"    while not os.path.exists({str(gate)!r}):\n        time.sleep(0.02)\n"
+    text += "    return old_cli.serve(arguments)\n"
     old_cli = unpack(changed_code())["hqclient/daemon/cli.py"].decode()
 
     async def scene(server: FakeServer, farm: Farm) -> None:
@@ -206,7 +208,9 @@ def test_a_daemon_stopped_during_a_trial_ends_and_holds_nothing_against_the_code
         version = order_upgrade(server, changed_code(cli=text, old_cli=old_cli))
         await until(lambda: server.beats, "a beat")
         while await daemon.line() != "trying":
-            server.down = True
+            pass
+        server.down = True  # before the new code may register, which would confirm it
+        gate.touch()
         await until((tmp_path / "hqclient.log").exists, "the log")
         await until(lambda: (tmp_path / "hqclient.log").read_text().count("Python") == 2, "the new code is up")
         assert await daemon.end() == 0
