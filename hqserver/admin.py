@@ -11,7 +11,7 @@ from hqserver.app import CannotStart, is_running, open_database, prepare_data
 from hqserver.config import ServerConfig
 from hqserver.domain.errors import FarmError
 from hqserver.safeguards import audit_lines, errands_folder
-from hqserver.services import backup, errands
+from hqserver.services.care import backup, errands
 from hqserver.store.database import Database
 
 

@@ -41,13 +41,17 @@ from hqserver.rpc.surface.resources import Resources
 from hqserver.rpc.surface.runs import Runs
 from hqserver.rpc.surface.server import Server
 from hqserver.rpc.surface.work import Work
-from hqserver.services import backup, blocked_work, client_control, errors, events, leases, rates, upkeep
-from hqserver.services.assignment import dispatch_pass
+from hqserver.services.care import backup, upkeep
+from hqserver.services.clients import client_control
+from hqserver.services.clients.groups import names_by_client
+from hqserver.services.clients.package import client_package
+from hqserver.services.dispatch import rates
+from hqserver.services.dispatch.assignment import dispatch_pass
+from hqserver.services.events import errors, events
 from hqserver.services.farm import Clock, Farm
-from hqserver.services.groups import names_by_client
-from hqserver.services.package import client_package
 from hqserver.services.retries import Retries
 from hqserver.services.watch import Watch
+from hqserver.services.work import blocked_work, leases
 from hqserver.smtp import Mailer
 from hqserver.store import clients
 from hqserver.store.calls import CallBook

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hqserver.config import ServerConfig
 from hqserver.domain.filesystem import mount_of
-from hqserver.services import backup, errands
-from hqserver.services.audit import Audit, audit_all
+from hqserver.services.care import backup, errands
+from hqserver.services.care.audit import Audit, audit_all
 from hqserver.services.farm import Farm
 from hqserver.store.database import Database
 from hqserver.store.opening import has_wal_reset_race

@@ -1,8 +1,8 @@
 """Handing the outbox to the mail server. The only module that speaks SMTP.
 
 One connection carries a batch. What the server refuses for good (5xx for a recipient or for the text) is dropped with
-a line in the log; all other trouble is tried again later (`services.notices`). A mail leaves the outbox after the
-server has accepted it, so a crash in between sends it twice, under the same Message-ID, and never loses it.
+a line in the log; all other trouble is tried again later (`services.events.notices`). A mail leaves the outbox after
+the server has accepted it, so a crash in between sends it twice, under the same Message-ID, and never loses it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 from hqserver.domain.mail import Mail, MailServer
-from hqserver.services import notices
+from hqserver.services.events import notices
 from hqserver.services.farm import Farm
 
 _LOG = logging.getLogger(__name__)

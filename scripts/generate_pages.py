@@ -13,11 +13,11 @@ from hqserver.domain.properties import PROPERTIES
 from hqserver.rpc.dispatch import Dispatcher
 from hqserver.rpc.reference import reference
 from hqserver.services.attributes import Attribute
-from hqserver.services.client_attributes import CLIENT_ATTRIBUTES
+from hqserver.services.clients.group_attributes import GROUP_ATTRIBUTES
 from hqserver.services.farm import Farm
-from hqserver.services.group_attributes import GROUP_ATTRIBUTES
-from hqserver.services.job_attributes import JOB_ATTRIBUTES
 from hqserver.services.note_attributes import NOTE_ATTRIBUTES, THREAD_ATTRIBUTES
+from hqserver.services.queries.client_attributes import CLIENT_ATTRIBUTES
+from hqserver.services.queries.job_attributes import JOB_ATTRIBUTES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 COSTS = {"row": "stored", "query": "computed"}

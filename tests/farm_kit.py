@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from hqserver.domain.run import RunEnd
-from hqserver.services import assignment, beats, registration, submission
-from hqserver.services.audit import audit_all
-from hqserver.services.beats import Answer, Beat, Piece
+from hqserver.services.care.audit import audit_all
+from hqserver.services.clients import beats, registration
+from hqserver.services.clients.beats import Answer, Beat, Piece
+from hqserver.services.clients.registration import Identity
+from hqserver.services.dispatch import assignment
 from hqserver.services.farm import Farm, Policy
-from hqserver.services.registration import Identity
-from hqserver.services.reports import ENDED, PAUSED, REFUSED, RESUMED, STARTED, Report
+from hqserver.services.intake import submission
 from hqserver.services.watch import Watch
+from hqserver.services.work.reports import ENDED, PAUSED, REFUSED, RESUMED, STARTED, Report
 from hqserver.store import clients
 from hqserver.store.database import Database
 from hqserver.store.output import OutputFiles

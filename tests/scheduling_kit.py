@@ -8,8 +8,9 @@ from typing import Any
 from farm_kit import TestClient, submit
 
 from hqserver.domain.availability import as_rules, to_text
-from hqserver.services import assignment, lookup
+from hqserver.services.dispatch import assignment
 from hqserver.services.farm import Farm
+from hqserver.services.queries import lookup
 
 
 def another(farm: Farm, hostname: str, **differences: Any) -> TestClient:

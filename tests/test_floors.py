@@ -32,6 +32,9 @@ FLOORS = {
 }
 """What each part of the tree may import of the others. The most specific name decides."""
 
+ROOMS = ("events", "work", "dispatch", "intake", "control", "clients", "queries", "care")
+"""The rooms of the services, each of which may import the rooms before it and the subjects outside the rooms."""
+
 WIRING = ("hqserver.app", "hqserver.admin", "hqserver.cli", "hqserver.__main__")
 """These put everything together; nobody imports them but each other."""
 
@@ -94,6 +97,21 @@ def test_a_module_imports_only_floors_below_its_own(name: str) -> None:
             allowed = bool(own) and part_of(imported) in (own, *FLOORS[own])
         if not allowed:
             wrong.append(f"line {line} imports {imported}")
+    assert wrong == []
+
+
+def room_of(name: str) -> str:
+    """The room of a service, "" for what is no service or stands outside the rooms."""
+    found = name.removeprefix("hqserver.services.").partition(".")[0]
+    return found if name.startswith("hqserver.services.") and found in ROOMS else ""
+
+
+@pytest.mark.parametrize("name", sorted(name for name in SOURCES if room_of(name)))
+def test_a_service_imports_only_rooms_before_its_own(name: str) -> None:
+    allowed = ("", *ROOMS[: ROOMS.index(room_of(name)) + 1])
+    wrong = [
+        f"line {line} imports {found}" for line, found in imports(name, SOURCES[name]) if room_of(found) not in allowed
+    ]
     assert wrong == []
 
 

@@ -19,7 +19,7 @@ from post_office import CERTIFICATES, PASSWORD, USER, PostOffice
 
 from hqserver import smtp
 from hqserver.domain.mail import MailServer
-from hqserver.services import notices
+from hqserver.services.events import notices
 from hqserver.services.farm import Farm, Policy
 from hqserver.smtp import Mailer, send_due
 from hqserver.store import mails

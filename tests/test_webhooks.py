@@ -22,7 +22,8 @@ from post_office import CERTIFICATES, server_context
 from receiver import Receiver
 
 from hqserver import webhooks
-from hqserver.services import callbacks, commands, deliveries
+from hqserver.services import callbacks, deliveries
+from hqserver.services.control import commands
 from hqserver.services.farm import Farm, Policy
 from hqserver.webhooks import Deliverer, may_be_called
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hqserver.domain.properties import PROPERTIES
 from hqserver.rpc.method import Method, Registry
-from hqserver.services.client_attributes import CLIENT_ATTRIBUTES
-from hqserver.services.group_attributes import GROUP_ATTRIBUTES
-from hqserver.services.job_attributes import JOB_ATTRIBUTES
+from hqserver.services.clients.group_attributes import GROUP_ATTRIBUTES
 from hqserver.services.note_attributes import NOTE_ATTRIBUTES, THREAD_ATTRIBUTES
+from hqserver.services.queries.client_attributes import CLIENT_ATTRIBUTES
+from hqserver.services.queries.job_attributes import JOB_ATTRIBUTES
 
 from . import contexts, pieces
 from .parts import when

@@ -1,13 +1,13 @@
-"""The pages of clients: from what `services.overview_clients` says to what the templates show (CONTRACT 6.3)."""
+"""The pages of clients: what `services.queries.overview_clients` says, as the templates show it (CONTRACT 6.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from hqserver.services import overview_clients
 from hqserver.services.farm import Farm
-from hqserver.services.overview_clients import Availability, ClientOverview
+from hqserver.services.queries import overview_clients
+from hqserver.services.queries.overview_clients import Availability, ClientOverview
 
 from . import contexts, pieces, wording
 from .actions import client_actions, clients_actions

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hqserver.domain.version import VERSION
-from hqserver.services import overview
 from hqserver.services.farm import Farm
+from hqserver.services.queries import overview
 from hqserver.web import WebResponse
 
 from . import wording

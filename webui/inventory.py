@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from hqserver.domain.resources import UNCOUNTED, Counting
-from hqserver.services import overview_inventory
 from hqserver.services.farm import Farm
-from hqserver.services.overview_inventory import PlacedNote, ResourceSummary
+from hqserver.services.queries import overview_inventory
+from hqserver.services.queries.overview_inventory import PlacedNote, ResourceSummary
 
 from . import actions, contexts, pieces, wording
 from .clients import client_row, page_url

@@ -1,12 +1,12 @@
-"""The page of one job: from what `services.overview` says to what the template shows (CONTRACT 6.2)."""
+"""The page of one job: from what `services.queries.overview` says to what the template shows (CONTRACT 6.2)."""
 
 from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from hqserver.services import output, overview
 from hqserver.services.farm import Farm
-from hqserver.services.overview import Cell, JobOverview
+from hqserver.services.queries import output, overview
+from hqserver.services.queries.overview import Cell, JobOverview
 
 from . import contexts, pieces, wording
 from .actions import job_actions

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hqserver.domain.hooks import Hook
-from hqserver.services.overview import JobOverview
+from hqserver.services.queries.overview import JobOverview
 
 from . import pieces, wording
 from .jobs import between

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from hqserver.domain.job_filter import NEWEST_FIRST, JobFilter, SortTerm, parse_job_filter, parse_sort
-from hqserver.services import overview_jobs
-from hqserver.services.overview_jobs import ROOT_LISTS, Roots, Wanted
+from hqserver.services.queries import overview_jobs
+from hqserver.services.queries.overview_jobs import ROOT_LISTS, Roots, Wanted
 
 _PROPERTY = "property."
 

@@ -1,4 +1,4 @@
-"""The page of jobs: from what `services.overview_jobs` says to what the template shows."""
+"""The page of jobs: from what `services.queries.overview_jobs` says to what the template shows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hqserver.domain.job_filter import NEWEST_FIRST
-from hqserver.services import overview_jobs
 from hqserver.services.farm import Farm
-from hqserver.services.overview_jobs import Count, Counters, JobList, Roots
+from hqserver.services.queries import overview_jobs
+from hqserver.services.queries.overview_jobs import Count, Counters, JobList, Roots
 
 from . import contexts, pieces, wording
 from .actions import jobs_actions

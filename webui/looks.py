@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from hqserver.domain.status import JobStatus, RunStatus, WorkStatus
-from hqserver.services.overview_clients import Availability
+from hqserver.services.queries.overview_clients import Availability
 
 
 class Look(StrEnum):

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from hqserver.domain.errors import Busy
 from hqserver.domain.version import VERSION
-from hqserver.services import overview, overview_clients
 from hqserver.services.farm import Farm
+from hqserver.services.queries import overview, overview_clients
 from hqserver.web import WebResponse
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 from hqserver.domain.errors import BadParameters, FarmError, NotFound
 from hqserver.rpc.method import Registry
-from hqserver.services import output
 from hqserver.services.farm import Farm
+from hqserver.services.queries import output
 from hqserver.web import WebRequest, WebResponse
 
 from . import contexts

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from hqserver.domain.status import JobStatus, RunStatus
-from hqserver.services.overview import Note, Run
+from hqserver.services.queries.overview import Note, Run
 
 from . import pieces, wording
 from .looks import JOB_LOOKS, RUN_LOOKS

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hqserver.domain.reason import Reason, alike
 from hqserver.domain.status import JobStatus
-from hqserver.services import explaining, overview
 from hqserver.services.farm import Farm
+from hqserver.services.queries import explaining, overview
 
 from .looks import Look
 from .parts import client_link

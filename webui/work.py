@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from hqserver.domain.status import WorkStatus
-from hqserver.services.agenda import first_statuses, list_work
 from hqserver.services.farm import Farm
+from hqserver.services.intake.agenda import first_statuses, list_work
 
 from . import pieces, wording
 from .looks import WORK_LOOKS

@@ -1,7 +1,7 @@
 """How a run and its work item move: literal tables and nothing else.
 
 A run's move says what its work item hears of it; the work item's move says where it goes. `advance_run` and
-`advance_work` are total over the tables and touch nothing; `services.progression` is their only caller.
+`advance_work` are total over the tables and touch nothing; `services.work.progression` is their only caller.
 LIFECYCLE.md is drawn from the tables (`diagram`). Sources: CONTRACT 3.3, 3.5, 9.9 to 9.13, PROMISES 2.
 """
 

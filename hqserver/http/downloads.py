@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hqserver.http.workers import Web
-from hqserver.services.package import ClientPackage
+from hqserver.services.clients.package import ClientPackage
 from hqserver.web import WebRequest, WebResponse
 
 _PATH = re.compile(r"/client/.*\.zip")

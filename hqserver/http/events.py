@@ -18,8 +18,8 @@ from hqserver.domain.errors import BadParameters
 from hqserver.domain.event import Event, EventFilter, Page, parse_event_filter
 from hqserver.http.messages import Refusal
 from hqserver.http.workers import Workers
-from hqserver.services.events import shown
-from hqserver.services.journal import Journal
+from hqserver.services.events.events import shown
+from hqserver.services.events.journal import Journal
 from hqserver.web import WebRequest
 
 EVENTS_PATH = "/events"

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from hqserver.domain.callback import ActionKind
 from hqserver.domain.delivery import Delivery, job_of_command
 from hqserver.domain.errors import Busy, DiskFull, FarmError
+from hqserver.services.intake.submission import submit
 from hqserver.store import callbacks, deliveries
 from hqserver.store.database import Transaction
 from hqserver.store.deliveries import GivenUp
 
 from .farm import Farm
-from .submission import submit
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 100

@@ -8,12 +8,12 @@ from typing import Protocol
 
 from hqserver.domain.mail import MailPolicy
 from hqserver.domain.progress import DEFAULT_PATTERNS
+from hqserver.services.dispatch.holds import Holds
+from hqserver.services.events.journal import Journal
+from hqserver.services.work.health_record import Health
 from hqserver.store.database import Database
 from hqserver.store.output import OutputFiles
 
-from .health_record import Health
-from .holds import Holds
-from .journal import Journal
 from .watch import Watch
 
 

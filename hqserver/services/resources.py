@@ -12,13 +12,13 @@ from hqserver.domain.event import EventKind
 from hqserver.domain.naming import given_name
 from hqserver.domain.resources import UNCOUNTED, Counting
 from hqserver.domain.values import LARGEST_INTEGER
+from hqserver.services.dispatch.rates import recent_starts
+from hqserver.services.events.events import tell_of_inventory
 from hqserver.store import resources
 from hqserver.store.database import Transaction
 from hqserver.store.resources import ResourceRow
 
-from .events import tell_of_inventory
 from .farm import Farm
-from .rates import recent_starts
 
 
 def resource_details(farm: Farm, resource_ids: Sequence[int] | None) -> list[dict[str, Any]]:

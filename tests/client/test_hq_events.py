@@ -11,9 +11,9 @@ from hq_over_services import ServicesHq
 
 from hqclient.cli.exits import Exit
 from hqserver.domain.run import RunEnd
-from hqserver.services import changing
+from hqserver.services.control import changing
 from hqserver.services.farm import Farm
-from hqserver.services.reports import ENDED, Report
+from hqserver.services.work.reports import ENDED, Report
 
 
 def test_events_tells_what_happened_a_line_each(farm: Farm, client: TestClient, farm_hq: ServicesHq) -> None:

@@ -8,7 +8,8 @@ from hq_over_services import ServicesHq
 from hq_over_toys import Said
 
 from hqclient.cli.exits import Exit
-from hqserver.services import commands, upkeep
+from hqserver.services.care import upkeep
+from hqserver.services.control import commands
 from hqserver.services.farm import Farm
 
 

@@ -8,7 +8,7 @@ from farm_kit import TestClient, submit
 from hq_over_services import ServicesHq
 from scheduling_kit import end, passes, run_of, several
 
-from hqserver.services import client_control
+from hqserver.services.clients import client_control
 from hqserver.services.farm import Farm
 
 

@@ -15,7 +15,7 @@ from agent_kit import PATIENCE_SECONDS, FakeServer, until
 
 from hqclient.daemon.link import ServerFault
 from hqserver.domain.package import pack, unpack
-from hqserver.services.package import client_package
+from hqserver.services.clients.package import client_package
 
 __all__ = ["Daemon", "Farm", "a_farm", "changed_code", "until"]
 

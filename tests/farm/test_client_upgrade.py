@@ -16,7 +16,7 @@ import pytest
 from live_farm import BIN, LiveFarm, Program, wait_until
 
 from hqserver.domain.package import unpack
-from hqserver.services.package import client_package
+from hqserver.services.clients.package import client_package
 
 pytestmark = pytest.mark.farm
 

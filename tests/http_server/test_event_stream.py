@@ -22,8 +22,9 @@ from side_pinger import SidePinger
 from hqserver.domain.event import Event, EventKind
 from hqserver.http import HttpLimits
 from hqserver.http.events import EventSource
-from hqserver.services import events, submission
+from hqserver.services.events import events
 from hqserver.services.farm import Farm
+from hqserver.services.intake import submission
 
 
 def source(farm: Farm) -> EventSource:

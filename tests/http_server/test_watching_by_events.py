@@ -24,10 +24,10 @@ from hqserver.app import surfaces
 from hqserver.http import HttpLimits
 from hqserver.http.events import EventSource
 from hqserver.rpc.dispatch import Dispatcher
-from hqserver.services import events
-from hqserver.services.beats import Piece
+from hqserver.services.clients.beats import Piece
+from hqserver.services.events import events
 from hqserver.services.farm import Farm as Services
-from hqserver.services.output import job_output_text
+from hqserver.services.queries.output import job_output_text
 
 
 class Counting(Connection):

@@ -12,8 +12,8 @@ import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm, submit
 
 from hqserver.domain.errors import DiskFull
-from hqserver.services import submission
 from hqserver.services.farm import Farm, Policy
+from hqserver.services.intake import submission
 from hqserver.services.retries import Retries
 from hqserver.store.calls import CallBook
 from hqserver.store.database import Transaction

@@ -9,9 +9,9 @@ import pytest
 from farm_kit import Asked, SetClock, TestClient, submit
 from rpc_kit import refused
 
-from hqserver.services import client_control
+from hqserver.services.clients import client_control
+from hqserver.services.clients.package import client_package
 from hqserver.services.farm import Farm
-from hqserver.services.package import client_package
 from hqserver.store import clients
 
 

@@ -18,8 +18,9 @@ from hqserver.app import surfaces
 from hqserver.domain.errors import Busy, DiskFull, FarmError
 from hqserver.rpc.dispatch import Dispatcher
 from hqserver.rpc.method import Caller
-from hqserver.services import assignment, upkeep
-from hqserver.services.audit import audit_all
+from hqserver.services.care import upkeep
+from hqserver.services.care.audit import audit_all
+from hqserver.services.dispatch import assignment
 from hqserver.services.farm import Policy
 from hqserver.services.retries import Retries
 from hqserver.store.calls import CallBook

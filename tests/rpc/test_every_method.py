@@ -219,7 +219,7 @@ def test_notes_go_to_the_thread_of_their_job_client_or_the_farm(hq: Any, client:
 
 def test_output_may_hold_what_xml_cannot_carry(hq: Any, farm: Farm, client: TestClient) -> None:
     """CONTRACT 9.20."""
-    from hqserver.services.beats import Piece
+    from hqserver.services.clients.beats import Piece
 
     (job,) = hq.newjob({"name": "a", "command": "true"})
     (order,) = client.fetch()

@@ -9,7 +9,7 @@ from farm_kit import TestClient, submit
 from rpc_kit import refused
 from scheduling_kit import another
 
-from hqserver.services import client_control
+from hqserver.services.clients import client_control
 from hqserver.services.farm import Farm
 
 

@@ -9,7 +9,8 @@ import pytest
 from farm_kit import SetClock, TestClient
 from rpc_kit import refused
 
-from hqserver.services import commands, groups
+from hqserver.services.clients import groups
+from hqserver.services.control import commands
 from hqserver.services.farm import Farm
 
 

@@ -11,7 +11,7 @@ from rpc_kit import refused
 
 from hqserver.app import open_farm
 from hqserver.config import ServerConfig
-from hqserver.services import groups
+from hqserver.services.clients import groups
 from hqserver.services.farm import Farm
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from farm_kit import SetClock, TestClient, submit
 from rpc_kit import refused
 
-from hqserver.services import submission, upkeep
-from hqserver.services.beats import Piece
+from hqserver.services.care import upkeep
+from hqserver.services.clients.beats import Piece
 from hqserver.services.farm import Farm
+from hqserver.services.intake import submission
 
 INFO_KEYS = {
     *("startTime", "endTime", "cmdStartTime", "cmdEndTime", "status", "priority"),

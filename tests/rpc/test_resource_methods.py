@@ -9,7 +9,7 @@ import pytest
 from farm_kit import Asked, SetClock, TestClient, submit
 from rpc_kit import refused
 
-from hqserver.services import upkeep
+from hqserver.services.care import upkeep
 from hqserver.services.farm import Farm
 from hqserver.store import resources
 

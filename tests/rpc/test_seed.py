@@ -9,10 +9,10 @@ from typing import cast
 import pytest
 
 from hqserver.app import surfaces
-from hqserver.services.client_attributes import CLIENT_ATTRIBUTES
 from hqserver.services.farm import Farm
-from hqserver.services.job_attributes import JOB_ATTRIBUTES
 from hqserver.services.note_attributes import NOTE_ATTRIBUTES, THREAD_ATTRIBUTES
+from hqserver.services.queries.client_attributes import CLIENT_ATTRIBUTES
+from hqserver.services.queries.job_attributes import JOB_ATTRIBUTES
 
 SEED = (Path(__file__).parent.parent / "seeds" / "hqueue.txt").read_text(encoding="utf-8")
 SIGNATURE = re.compile(r"^([a-zA-Z]+)\((.*)\)\s*$", re.MULTILINE)

@@ -16,7 +16,7 @@ from rpc_kit import proxy_to, refused
 from hqserver import config
 from hqserver.app import surfaces
 from hqserver.domain.version import VERSION
-from hqserver.services import errors
+from hqserver.services.events import errors
 from hqserver.services.farm import Farm
 
 

@@ -20,10 +20,13 @@ from hypothesis.stateful import Bundle, initialize, multiple, rule
 
 from hqserver.domain.errors import Conflict, NotFound
 from hqserver.domain.hooks import Hook
-from hqserver.services import commands, deletion, leases, submission, upkeep
+from hqserver.services.care import upkeep
+from hqserver.services.control import commands, deletion
 from hqserver.services.farm import Farm, Policy
-from hqserver.services.health_record import LONGEST_WAIT_SECONDS
-from hqserver.services.reports import Report
+from hqserver.services.intake import submission
+from hqserver.services.work import leases
+from hqserver.services.work.health_record import LONGEST_WAIT_SECONDS
+from hqserver.services.work.reports import Report
 
 POLICY = Policy(max_client_losses=2, max_failures_per_client=1_000_000)
 """No client is blocked: with all of them blocked for a root job, its jobs would fail, which leaves nothing to do."""

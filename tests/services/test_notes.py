@@ -12,8 +12,9 @@ from farm_kit import SetClock, TestClient, submit
 
 from hqserver.domain.errors import BadParameters, Busy, NotFound, TooLarge
 from hqserver.domain.note import LONGEST_NOTE
-from hqserver.services import lookup, notes
+from hqserver.services import notes
 from hqserver.services.farm import Farm
+from hqserver.services.queries import lookup
 from hqserver.store import notes as stored
 from hqserver.store.database import Transaction
 

@@ -9,8 +9,9 @@ from farm_kit import SetClock
 from farm_kit import submit as submit_job
 
 from hqserver.domain.errors import DiskFull, FarmError, NotFound
-from hqserver.services import groups, submission
+from hqserver.services.clients import groups
 from hqserver.services.farm import Farm
+from hqserver.services.intake import submission
 from hqserver.services.retries import Attempt, Retries
 from hqserver.store import calls
 from hqserver.store.calls import CallBook

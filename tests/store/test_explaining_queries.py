@@ -5,8 +5,9 @@ from __future__ import annotations
 from farm_kit import TestClient, submit
 from scheduling_kit import passes
 
-from hqserver.services import explaining, submission
 from hqserver.services.farm import Farm
+from hqserver.services.intake import submission
+from hqserver.services.queries import explaining
 from hqserver.store import explaining as store
 
 _LARGE = ("job", "work", "run", "family", "history", "presence")

@@ -13,7 +13,7 @@ from sqlite_utils import Database as SchemaTools
 
 from hqserver.domain.job_filter import parse_job_filter, parse_sort
 from hqserver.domain.status import JobStatus
-from hqserver.services import commands, deletion
+from hqserver.services.control import commands, deletion
 from hqserver.services.farm import Farm
 from hqserver.store import search
 from hqserver.store.migrations import MIGRATIONS

@@ -12,7 +12,7 @@ from page_reader import HOSTILE, read
 
 from hqclient.cli.arguments import build_parser
 from hqserver.domain.status import JobStatus
-from hqserver.services import commands
+from hqserver.services.control import commands
 from hqserver.services.farm import Farm
 from webui import actions
 from webui.pages import Site

@@ -10,7 +10,8 @@ from page_reader import HOSTILE, body, get, read
 
 from hqserver.domain.availability import as_rules, to_text
 from hqserver.domain.folder import NetworkFolder
-from hqserver.services import client_control, folders, groups, notes, resources
+from hqserver.services import notes, resources
+from hqserver.services.clients import client_control, folders, groups
 from hqserver.services.farm import Farm
 from hqserver.store import clients, errors
 from hqserver.store import groups as group_rows
@@ -88,7 +89,7 @@ def test_notes_are_listed_with_what_they_are_about(farm: Farm, client: TestClien
 
 
 def test_many_notes_are_turned_page_by_page(farm: Farm, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hqserver.services.overview_inventory.NOTES_A_PAGE", 2)
+    monkeypatch.setattr("hqserver.services.queries.overview_inventory.NOTES_A_PAGE", 2)
     for number in range(5):
         notes.add_note(farm, f"note {number}", None, None, None)
     seen: list[str] = []
@@ -101,7 +102,7 @@ def test_many_notes_are_turned_page_by_page(farm: Farm, site: Site, monkeypatch:
 
 
 def test_many_groups_are_turned_page_by_page(farm: Farm, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hqserver.services.overview_inventory.GROUPS_A_PAGE", 2)
+    monkeypatch.setattr("hqserver.services.queries.overview_inventory.GROUPS_A_PAGE", 2)
     for name in ("a", "b", "c"):
         groups.create_group(farm, f"group {name}")
     first = read(site, "/groups")

@@ -9,7 +9,10 @@ import pytest
 from farm_kit import SetClock, TestClient, submit
 from page_reader import Reader, body, get, read
 
-from hqserver.services import assignment, callbacks, client_control, commands, notes, resources
+from hqserver.services import callbacks, notes, resources
+from hqserver.services.clients import client_control
+from hqserver.services.control import commands
+from hqserver.services.dispatch import assignment
 from hqserver.services.farm import Farm
 from webui.pages import Site
 
@@ -144,7 +147,7 @@ def test_a_job_that_is_held_with_its_children_is_shown_as_paused(farm: Farm) -> 
 def test_a_child_of_many_parents_names_the_first_and_counts_the_rest(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hqserver.services.overview.MOST_PARENTS", 2)
+    monkeypatch.setattr("hqserver.services.queries.overview.MOST_PARENTS", 2)
     child = submit(farm, name="shared", command="x")
     parents = [submit(farm, name=f"parent {n}", childrenIds=[child]) for n in range(4)]
     page = page_of(farm, child)

@@ -10,7 +10,7 @@ import pytest
 
 import webui
 from hqserver.domain.status import JobStatus, RunStatus
-from hqserver.services.overview_clients import Availability
+from hqserver.services.queries.overview_clients import Availability
 from webui.looks import CLIENT_LOOKS, JOB_LOOKS, RUN_LOOKS, Look, job_look
 
 STATIC = Path(webui.__file__).parent / "static"

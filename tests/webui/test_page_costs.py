@@ -11,8 +11,10 @@ import pytest
 from farm_kit import Asked, SetClock, TestClient, open_farm
 from page_reader import get
 
-from hqserver.services import groups, notes, submission
+from hqserver.services import notes
+from hqserver.services.clients import groups
 from hqserver.services.farm import Farm, Policy
+from hqserver.services.intake import submission
 from hqserver.store.database import Database
 from webui.pages import Site
 

@@ -11,13 +11,15 @@ from page_reader import HOSTILE, Reader, body, get, read
 
 from hqserver.app import surfaces
 from hqserver.domain.properties import PROPERTIES
-from hqserver.services import commands, notes, overview_jobs
-from hqserver.services.beats import Piece
-from hqserver.services.client_attributes import CLIENT_ATTRIBUTES
+from hqserver.services import notes
+from hqserver.services.clients.beats import Piece
+from hqserver.services.clients.group_attributes import GROUP_ATTRIBUTES
+from hqserver.services.control import commands
 from hqserver.services.farm import Farm
-from hqserver.services.group_attributes import GROUP_ATTRIBUTES
-from hqserver.services.job_attributes import JOB_ATTRIBUTES
 from hqserver.services.note_attributes import NOTE_ATTRIBUTES, THREAD_ATTRIBUTES
+from hqserver.services.queries import overview_jobs
+from hqserver.services.queries.client_attributes import CLIENT_ATTRIBUTES
+from hqserver.services.queries.job_attributes import JOB_ATTRIBUTES
 from webui import assets
 from webui.pages import Site
 
@@ -258,7 +260,7 @@ def test_the_age_of_a_heartbeat_is_by_the_servers_clock_that_never_jumps(
 
 
 def test_many_clients_are_turned_page_by_page(farm: Farm, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hqserver.services.overview_clients.CLIENTS_A_PAGE", 2)
+    monkeypatch.setattr("hqserver.services.queries.overview_clients.CLIENTS_A_PAGE", 2)
     for name in "abcde":
         TestClient(farm, hostname=f"host-{name}").register()
     assert "host-b" in read(site, "/clients").text

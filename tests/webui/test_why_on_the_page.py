@@ -6,7 +6,8 @@ from farm_kit import TestClient, submit
 from page_reader import HOSTILE, Reader, body, get, read
 from scheduling_kit import end, passes, several
 
-from hqserver.services import client_control, commands
+from hqserver.services.clients import client_control
+from hqserver.services.control import commands
 from hqserver.services.farm import Farm
 from webui.pages import Site
 

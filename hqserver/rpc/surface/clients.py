@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import Attribs, Id, Ids, rpc
-from hqserver.services import client_control, finding, lookup
+from hqserver.services.clients import client_control
 from hqserver.services.farm import Farm
+from hqserver.services.queries import finding, lookup
 
 
 class Clients:

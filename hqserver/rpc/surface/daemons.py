@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from hqserver.domain.errors import BadParameters
 from hqserver.domain.run import RunEnd
 from hqserver.rpc.method import Caller, rpc
-from hqserver.services import beats, registration
-from hqserver.services.beats import Beat, Piece
+from hqserver.services.clients import beats, registration
+from hqserver.services.clients.beats import Beat, Piece
+from hqserver.services.clients.registration import Identity
 from hqserver.services.farm import Farm
-from hqserver.services.registration import Identity
-from hqserver.services.reports import ENDED, KINDS, PAUSED, REFUSED, RESUMED, STARTED, Report
+from hqserver.services.work.reports import ENDED, KINDS, PAUSED, REFUSED, RESUMED, STARTED, Report
 
 _Kind = TypeVar("_Kind")
 _PROTOCOL = 1

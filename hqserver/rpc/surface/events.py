@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import rpc
-from hqserver.services.events import get_events
+from hqserver.services.events.events import get_events
 from hqserver.services.farm import Farm
 
 

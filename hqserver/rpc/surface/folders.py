@@ -6,7 +6,7 @@ from typing import Any
 
 from hqserver.domain.folder import NetworkFolder
 from hqserver.rpc.method import rpc
-from hqserver.services import folders
+from hqserver.services.clients import folders
 from hqserver.services.farm import Farm
 
 

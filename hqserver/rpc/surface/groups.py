@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import Attribs, Id, Ids, rpc
-from hqserver.services import groups
+from hqserver.services.clients import groups
 from hqserver.services.farm import Farm
 
 

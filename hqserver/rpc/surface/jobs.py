@@ -6,8 +6,10 @@ from typing import Any
 
 from hqserver.rpc.kinds import Priority
 from hqserver.rpc.method import Attribs, Caller, Id, Ids, rpc
-from hqserver.services import changing, commands, deletion, finding, lookup, output, submission
+from hqserver.services.control import changing, commands, deletion
 from hqserver.services.farm import Farm
+from hqserver.services.intake import submission
+from hqserver.services.queries import finding, lookup, output
 
 
 class Jobs:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import Ids, rpc
-from hqserver.services.exports import export_jobs
 from hqserver.services.farm import Farm
-from hqserver.services.imports import import_jobs
+from hqserver.services.intake.exports import export_jobs
+from hqserver.services.intake.imports import import_jobs
 
 
 class Keeping:

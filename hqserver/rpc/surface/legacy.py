@@ -6,8 +6,8 @@ from typing import Any
 
 from hqserver.domain.errors import NotFound
 from hqserver.rpc.method import Id, rpc
-from hqserver.services import lookup, output
 from hqserver.services.farm import Farm
+from hqserver.services.queries import lookup, output
 
 _INFO = {
     "startTime": "startTime",

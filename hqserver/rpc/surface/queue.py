@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import Id, rpc
-from hqserver.services import explaining, lookup
 from hqserver.services.farm import Farm
+from hqserver.services.queries import explaining, lookup
 
 
 class Queue:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import Caller, Id, rpc
+from hqserver.services.control.run_actions import change_runs
 from hqserver.services.farm import Farm
-from hqserver.services.run_actions import change_runs
-from hqserver.services.run_records import list_runs, run_output
+from hqserver.services.queries.run_records import list_runs, run_output
 
 
 class Runs:

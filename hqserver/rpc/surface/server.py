@@ -7,7 +7,7 @@ from typing import Any
 
 from hqserver.domain.version import VERSION
 from hqserver.rpc.method import Id, rpc
-from hqserver.services import errors
+from hqserver.services.events import errors
 from hqserver.services.farm import Farm
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import Caller, Id, rpc
-from hqserver.services.agenda import add_work, list_work
-from hqserver.services.changing_work import change_work
+from hqserver.services.control.changing_work import change_work
 from hqserver.services.farm import Farm
+from hqserver.services.intake.agenda import add_work, list_work
 
 
 class Work:

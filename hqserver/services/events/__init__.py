@@ -1,0 +1,1 @@
+"""What the farm tells of itself: events, the callbacks they fire, mail, and the errors people should know of."""
