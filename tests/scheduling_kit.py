@@ -35,6 +35,13 @@ def passes(farm: Farm) -> int:
     raise AssertionError("the passes do not end")
 
 
+def busy(farm: Farm, *clients: TestClient) -> list[int]:
+    """A job on each of these clients that takes all of it."""
+    jobs = [submit(farm, command="x", cpus=0, host=client.hostname) for client in clients]
+    passes(farm)
+    return jobs
+
+
 def live(farm: Farm) -> dict[int, list[str]]:
     """The clients that hold live runs of each job, by label, in the order of their slots."""
     found: dict[int, list[str]] = {}

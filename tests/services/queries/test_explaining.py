@@ -209,6 +209,20 @@ def test_the_jobs_before_it_are_counted_and_the_first_named(farm: Farm, client: 
     assert next(iter(handed_out(farm))) == job
 
 
+def test_jobs_that_nothing_on_the_farm_can_serve_are_not_before_it(farm: Farm, client: TestClient) -> None:
+    """A pass goes past them, whatever their priority."""
+    resources.set_resource(farm, "nuke", 2, None)
+    for impossible in ({"resources": {"nuke": 3}}, {"resources": {"nuuke": 1}}, {"minHosts": 2}):
+        submit(farm, command="x", priority=9, **impossible)
+    possible = submit(farm, command="x", priority=9, resources={"nuke": 2})
+    job = submit(farm, command="x", cpus=2)
+    order = explain(farm, job).job[-1]
+    assert (order.requirement, order.found) == ("order", f"1 job: {possible}")
+    commands.cancel(farm, [possible], "test")
+    order = agrees(farm, job).job[-1]
+    assert (order.requirement, order.holds, order.found) == ("order", True, "none")
+
+
 # Clients altogether --------------------------------------------------------------------------------------------------
 
 
@@ -504,6 +518,7 @@ def test_a_pass_gives_a_job_to_the_first_client_that_is_eligible(asked: list[dic
                 end(clients[given_to[0]], job, code=ends[number] % 2)
             elif ends[number : number + 1]:
                 client_control.set_disabled(farm, "beta", bool(ends[number] % 2))
+            handed_out(farm)  # jobs in front take what became free, before the next is explained
     finally:
         farm.database.close()
         shutil.rmtree(folder)
