@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from hqserver.spool import Spooled
+
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
@@ -21,7 +23,7 @@ class WebRequest:
 class WebResponse:
     """A page, file or stream. An iterator is asked for its next piece only when the last one has gone out."""
 
-    body: bytes | Iterator[bytes] = b""
+    body: bytes | Spooled | Iterator[bytes] = b""
     status: int = 200
     content_type: str = "text/html; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)

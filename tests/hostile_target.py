@@ -19,7 +19,7 @@ class Target(Port):
         super().__init__(live.port)
         assert live.server is not None
         self.live, self.server = live, live.server
-        self.largest_body_kb = 0
+        self.beside_kb = 0
 
     def send(self, request: bytes) -> Answers:
         answers = super().send(request)

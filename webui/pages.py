@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from urllib.parse import quote, urlencode
 
 from hqserver.domain.errors import BadParameters, FarmError, NotFound
+from hqserver.domain.run import Stream
 from hqserver.rpc.method import Registry
 from hqserver.services.farm import Farm
 from hqserver.services.queries import output
@@ -119,12 +120,15 @@ class Site:
         return self._shared(("job", job_id, after, shown), lambda: job_page(self._farm, job_id, after, shown))
 
     def _output(self, request: WebRequest, number: str) -> WebResponse:
-        """All of a job's output as it is stored; as a file to keep, or with `?inline=1` to look at."""
-        job_id = int(number)
-        body = output.job_output(self._farm, job_id)
+        """All of a job's output as it is stored; as a file to keep, or with `?inline=1` to look at. With `?stream=`
+        only what its runs wrote to that one, where they keep stderr apart."""
+        job_id, stream = int(number), request.query.get("stream", "")
+        if stream not in ("", *Stream):
+            raise BadParameters(f"stream must be {' or '.join(Stream)}, not {stream[:64]!r}")
+        body = output.job_output(self._farm, job_id, stream=Stream(stream) if stream else None)
         where = "inline" if request.query.get("inline") == "1" else "attachment"
         headers = {
-            "Content-Disposition": f'{where}; filename="job-{job_id}.log"',
+            "Content-Disposition": f'{where}; filename="job-{job_id}{stream and "-"}{stream}.log"',
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
         }

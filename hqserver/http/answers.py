@@ -11,6 +11,7 @@ import h11
 from hqserver.domain.errors import FarmError
 from hqserver.rpc.parse import parse
 from hqserver.rpc.wire import to_wire
+from hqserver.spool import Spooled
 from hqserver.web import WebResponse
 
 XML = "text/xml; charset=utf-8"
@@ -32,7 +33,7 @@ _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 def response_head(response: WebResponse, closing: bool) -> h11.Response:
     """The first line and headers of an answer; `closing` tells the peer that it is the last on this connection."""
     headers = {"Date": formatdate(usegmt=True), "Content-Type": response.content_type, **response.headers}
-    if isinstance(response.body, bytes):
+    if isinstance(response.body, bytes | Spooled):
         headers["Content-Length"] = str(len(response.body))
     if closing:
         headers["Connection"] = "close"
@@ -46,9 +47,9 @@ def pong_head(second: int, closing: bool) -> h11.Response:
     return response_head(WebResponse(PONG, content_type=XML), closing)
 
 
-def is_ping(body: bytes) -> bool:
+def is_ping(body: bytes | Spooled) -> bool:
     """Whether the body is a call of `ping` without parameters."""
-    return len(body) < _LONGEST_PING and b"ping" in body and _parses_as_ping(body)
+    return isinstance(body, bytes) and len(body) < _LONGEST_PING and b"ping" in body and _parses_as_ping(body)
 
 
 @lru_cache(maxsize=64)

@@ -11,13 +11,13 @@ import time
 from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import replace
-from io import BytesIO
 from math import inf
 
 import h11
 
 from hqserver.domain.crash import crash_point
 from hqserver.http.answers import PONG, WEB_HEADERS, XML, ZIPPED, is_ping, pong_head, response_head
+from hqserver.http.bodies import IncomingBody
 from hqserver.http.crowd import Phase
 from hqserver.http.events import EVENTS_HEADERS, EVENTS_PATH, EVENTS_TYPE, EventStreams
 from hqserver.http.messages import LARGEST_HEAD, Head, Refusal, web_request
@@ -28,9 +28,10 @@ from hqserver.http.workers import refused
 from hqserver.rpc.faults import record_incident
 from hqserver.rpc.method import Caller
 from hqserver.services.retries import Attempt
+from hqserver.spool import Spooled, in_pieces
 from hqserver.web import WebResponse
 
-_PIECE = 256 * 1024
+_SMALL = 16 * 1024  # bytes of an answer that is written as a whole and not counted
 _TURN = 32  # requests of one connection answered before others get their turn
 _DRAIN_SECONDS = 0.01
 
@@ -47,7 +48,8 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._reading = self._open = True
         self._head: Head | None = None
-        self._body = BytesIO()  # gives its bytes without copying them, and a body may be large
+        self._body = IncomingBody(self._crowd)
+        self._ahead = 0  # bytes of requests that came before the one at hand was answered
         self._attempt: Attempt | None = None
         self._stream: asyncio.Task[None] | None = None
 
@@ -56,6 +58,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        transport.set_write_buffer_limits(high=0)  # who reads slowly holds one piece of its answer in memory, no more
         self._loop = asyncio.get_running_loop()
         connection = transport.get_extra_info("socket")
         if connection is not None:
@@ -74,6 +77,11 @@ class Connection(asyncio.Protocol):
             # The next request came before this one was answered: it waits here, the rest of it with the peer.
             self._transport.pause_reading()
             self._reading = False
+            try:
+                self._crowd.hold(len(data))
+                self._ahead += len(data)
+            except Refusal:
+                self.abort()
         else:
             self._advance()
 
@@ -96,7 +104,9 @@ class Connection(asyncio.Protocol):
         self._open = False
         self._writable.set()
         self._hang_up()
-        self._drop_body()
+        if self.phase is not Phase.ANSWERING:  # else a worker may be reading it
+            self._body.drop()
+        self._taken_up()
         self._crowd.remove(self)
         if self._stream is not None:
             self._stream.cancel()  # its place is free for another at once
@@ -116,7 +126,12 @@ class Connection(asyncio.Protocol):
 
     # Reading
 
+    def _taken_up(self) -> None:
+        self._crowd.buffered -= self._ahead
+        self._ahead = 0
+
     def _go_on(self) -> None:
+        self._taken_up()
         self._resume_reading()
         self._advance()
 
@@ -137,7 +152,6 @@ class Connection(asyncio.Protocol):
                 if isinstance(event, h11.Request):
                     self._begin(Head.of(event))
                 elif isinstance(event, h11.Data):
-                    self._crowd.hold(len(event.data))
                     self._body.write(event.data)
                 elif isinstance(event, h11.EndOfMessage):
                     self._answer()
@@ -173,14 +187,11 @@ class Connection(asyncio.Protocol):
             self._limit = self._site.body_limit(self._caller)
             if length > self._limit:
                 raise Refusal(413, f"a body of {length} bytes; at most {self._limit} are taken here")
+            self._body.expect(length, self._site.spool)
             limits = self._crowd.limits
             self._enter(Phase.BODY, limits.body_seconds + length / limits.slowest_rate)
         else:
             raise Refusal(405, f"{head.method[:20]} is not served here", {"Allow": "GET, HEAD, POST"})
-
-    def _drop_body(self) -> None:
-        self._crowd.buffered -= self._body.tell()
-        self._body = BytesIO()
 
     # Answering
 
@@ -188,9 +199,9 @@ class Connection(asyncio.Protocol):
         head = self._head
         assert head is not None
         if head.method == "POST":
-            body = self._body.getvalue()
+            body = self._body.whole()
             if not is_gzip(head) and is_ping(body):
-                self._drop_body()
+                self._body.drop()
                 stopping = self._site.stopping.is_set()
                 self._send_small(pong_head(int(time.time()), stopping), PONG)
                 self._next_request()
@@ -221,7 +232,7 @@ class Connection(asyncio.Protocol):
                 self._next_request()
                 self._go_on()
 
-    async def _answer_call(self, head: Head, body: bytes) -> None:
+    async def _answer_call(self, head: Head, body: bytes | Spooled) -> None:
         may_zip = head.accepts_gzip and not self._site.is_local(self._peer)
         unzip_to = self._limit if is_gzip(head) else 0
         attempt = self._attempt
@@ -229,13 +240,17 @@ class Connection(asyncio.Protocol):
         try:
             try:
                 answer, is_zipped = await self._site.workers.call(body, caller, unzip_to=unzip_to, zip_answer=may_zip)
+            except asyncio.CancelledError:
+                self._body = IncomingBody(self._crowd)  # a worker may be reading the old one
+                raise
             finally:
-                self._drop_body()
+                self._body.drop()
+            headers = ZIPPED if is_zipped else {}
             if attempt is None or not attempt.matters:
-                await self._send(WebResponse(answer, 200, XML, ZIPPED if is_zipped else {}))
+                await self._send(WebResponse(answer, 200, XML, headers))
                 return
             crash_point("reply_before_written")
-            await self._send(WebResponse(answer, 200, XML, ZIPPED if is_zipped else {}))
+            await self._send(WebResponse(answer, 200, XML, headers), must_fit=True)
             if await self._handed_over():
                 attempt.answered()
         finally:
@@ -271,20 +286,27 @@ class Connection(asyncio.Protocol):
                     self.deadline = inf
         self._write(h11.EndOfMessage())
 
-    async def _send(self, response: WebResponse) -> None:
-        """Write an answer in pieces, each when the peer has taken those before it."""
+    async def _send(self, response: WebResponse, *, must_fit: bool = False) -> None:
+        """Write an answer in pieces, each when the peer has taken those before it.
+
+        Raises `Refusal` 503 where the answers that others do not read fill the memory, but for one that `must_fit`.
+        """
         head, body = response_head(response, self._site.stopping.is_set()), response.body
         bodiless = self._head is not None and self._head.method == "HEAD"
         if isinstance(body, bytes):
-            if len(body) <= _PIECE or bodiless:
+            if len(body) <= _SMALL or bodiless:
                 self._send_small(head, b"" if bodiless else body)
                 return
-            self._allow_writing(len(body))
-            self._write(head)
-            view = memoryview(body)
-            for start in range(0, len(body), _PIECE):
-                await self._writable.wait()
-                self._write(h11.Data(data=view[start : start + _PIECE]))  # type: ignore[arg-type]  # any buffer
+            self._crowd.hold_answer(body, must_fit)
+            try:
+                await self._send_large(head, body)
+            finally:
+                self._crowd.drop_answer(body)
+        elif isinstance(body, Spooled):
+            try:
+                await self._send_large(head, body)
+            finally:
+                body.close()
         else:
             self._write(head)
             try:
@@ -295,6 +317,17 @@ class Connection(asyncio.Protocol):
                     self.deadline = inf
             finally:
                 await self._site.workers.finish(body)
+            self._write(h11.EndOfMessage())
+
+    async def _send_large(self, head: h11.Response, body: bytes | Spooled) -> None:
+        self._allow_writing(len(body))
+        self._write(head)
+        for piece in in_pieces(body):
+            await self._writable.wait()
+            if not self._open:
+                return
+            self._write(h11.Data(data=piece))
+        await self._writable.wait()
         self._write(h11.EndOfMessage())
 
     def _send_small(self, head: h11.Response, body: bytes) -> None:
@@ -310,7 +343,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say no and close. What the peer still sends is read for a moment: closing on it would lose the answer."""
-        self._drop_body()
+        self._body.drop()
         if not self._open:
             return
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):

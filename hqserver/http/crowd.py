@@ -16,7 +16,8 @@ class HttpLimits:
     """What connections may cost. Times are absolute per request: a byte now and then does not extend them.
 
     A body gets `body_seconds` plus its length at `slowest_rate` (bytes per second), and so does an answer with
-    `write_seconds`. `buffered` is the number of bytes of bodies held in memory at once, over all connections.
+    `write_seconds`. Over all connections, `buffered` bytes of bodies and as many of answers are held in memory at once,
+    on the disk `spooled` bytes of large bodies and `spooled_answers` of large answers.
     `streams` of events are served at once, and no more than a quarter of `connections`; to one on which nothing happens
     a sign of life is sent every `alive_seconds`.
     """
@@ -28,9 +29,16 @@ class HttpLimits:
     slowest_rate: float = 32 * 1024
     idle_seconds: float = 30
     linger_seconds: float = 2
-    buffered: int = 256 * 1024 * 1024
+    buffered: int = 32 * 1024 * 1024
+    spooled: int = 256 * 1024 * 1024
+    spooled_answers: int = 512 * 1024 * 1024
     streams: int = 256
     alive_seconds: float = 15
+
+
+def crowded(what: str) -> Refusal:
+    """What is said where others hold all the room that there is."""
+    return Refusal(503, f"too many large {what} at once; try again in a few seconds", {"Retry-After": "5"})
 
 
 class Phase(Enum):
@@ -58,7 +66,8 @@ class Crowd:
 
     def __init__(self, limits: HttpLimits) -> None:
         self.limits = limits
-        self.buffered = 0
+        self.buffered = self.answers = 0
+        self._readers: dict[int, int] = {}  # of each answer in memory, by its identity: a page may be many a reader's
         self.empty = asyncio.Event()
         self.empty.set()
         self._by_phase: dict[Phase, dict[Member, None]] = {phase: {} for phase in Phase}
@@ -93,8 +102,25 @@ class Crowd:
     def hold(self, count: int) -> None:
         """Count bytes of a body that is being received. Raises `Refusal` 503 where there are too many in all."""
         if self.buffered + count > self.limits.buffered:
-            raise Refusal(503, "too many large requests at once; try again")
+            raise crowded("requests")
         self.buffered += count
+
+    def hold_answer(self, body: bytes, must_fit: bool) -> None:
+        """Count an answer that is to be sent, until `drop_answer`. Raises `Refusal` 503 where there is too much of them
+        in all, but for one that `must_fit`."""
+        readers = self._readers.get(id(body), 0)
+        if not readers:
+            if self.answers + len(body) > self.limits.buffered and not must_fit:
+                raise crowded("answers")
+            self.answers += len(body)
+        self._readers[id(body)] = readers + 1
+
+    def drop_answer(self, body: bytes) -> None:
+        """The answer is sent, or will not be."""
+        self._readers[id(body)] -= 1
+        if not self._readers[id(body)]:
+            del self._readers[id(body)]
+            self.answers -= len(body)
 
     def abort_overdue(self, now: float) -> None:
         """Close every connection whose deadline has passed."""

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from hqserver.http.connection import Connection
 from hqserver.http.crowd import Crowd, HttpLimits
@@ -16,7 +17,8 @@ from hqserver.http.sockets import most_connections
 from hqserver.http.workers import Call, Web, Workers
 from hqserver.rpc.method import Caller
 from hqserver.rpc.parse import DEFAULT_LIMITS
-from hqserver.services.retries import Attempt
+from hqserver.services.retries import Attempt, Body
+from hqserver.spool import Spool
 
 BACKLOG = 1024
 """Connections that the kernel keeps while the loop is busy."""
@@ -30,6 +32,7 @@ class HttpServer:
     (CONTRACT 9.23). `body_limit` says how many bytes a caller's body may have, by default those of a large submission
     for everybody who is let in. `is_local` tells the peers whose answers are not worth compressing. `attempt` makes the
     record, of a request's sender and body, by which its repetition is recognised. `events` are served at `/events`.
+    Large bodies wait in files without names in `folder` (None: where temporary files are).
     """
 
     def __init__(
@@ -45,14 +48,16 @@ class HttpServer:
         allowed_hosts: Iterable[str] = (),
         networks: Iterable[str] = (),
         is_local: Callable[[str], bool] = is_loopback,
-        attempt: Callable[[str, bytes], Attempt | None] = lambda sender, body: None,
+        attempt: Callable[[str, Body], Attempt | None] = lambda sender, body: None,
         events: EventSource | None = None,
+        folder: Path | None = None,
     ) -> None:
         limits = limits or HttpLimits()
         self._address = host, port
         limits = replace(limits, connections=most_connections(limits.connections))
         name = socket.gethostname()
-        workers = Workers(call, web, threads)
+        spool = Spool(folder, most_bytes=limits.spooled)
+        workers = Workers(call, web, threads, spool)
         most = min(limits.streams, limits.connections // 4)
         self._site = Site(
             workers=workers,
@@ -61,6 +66,7 @@ class HttpServer:
             hosts=AllowedHosts({host, name, name.partition(".")[0], *allowed_hosts}),
             networks=OpenNetworks(networks),
             attempt=attempt,
+            spool=spool,
             body_limit=body_limit,
             is_local=is_local,
             tasks=set(),

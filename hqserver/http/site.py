@@ -11,7 +11,8 @@ from hqserver.http.events import EventStreams
 from hqserver.http.rules import AllowedHosts, OpenNetworks
 from hqserver.http.workers import Workers
 from hqserver.rpc.method import Caller
-from hqserver.services.retries import Attempt
+from hqserver.services.retries import Attempt, Body
+from hqserver.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Site:
     """What all connections of a server share.
 
     `events` serves `/events`, where there is a farm. `attempt` makes a record of a request, from its sender and its
-    body, by which its repetition is recognised.
+    body, by which its repetition is recognised. Large bodies are held in `spool`.
     `body_limit` says how many bytes a caller's body may have, `is_local` which peers gain nothing by compression.
     """
 
@@ -28,7 +29,8 @@ class Site:
     hosts: AllowedHosts
     networks: OpenNetworks
     events: EventStreams | None
-    attempt: Callable[[str, bytes], Attempt | None]
+    attempt: Callable[[str, Body], Attempt | None]
+    spool: Spool
     body_limit: Callable[[Caller], int]
     is_local: Callable[[str], bool]
     tasks: set[asyncio.Task[None]]

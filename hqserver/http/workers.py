@@ -12,50 +12,59 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from hqserver.http.coding import WORTH_COMPRESSING, unzipped, zipped
+from hqserver.http.bodies import LARGE_BODY
+from hqserver.http.coding import WORTH_COMPRESSING, unzip, zip_into, zipped
+from hqserver.http.crowd import crowded
 from hqserver.http.messages import Refusal
 from hqserver.rpc.faults import fault_of, record_incident
 from hqserver.rpc.method import Caller
 from hqserver.rpc.wire import to_wire
+from hqserver.spool import Growing, NoRoom, Spool, Spooled
 from hqserver.web import WebRequest, WebResponse
-
-LARGE_BODY = 1024 * 1024
-"""Bytes beyond which a body goes down the lane for large ones."""
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-Call = Callable[[bytes, Caller], bytes]
+Call = Callable[[bytes | Spooled, Caller], bytes | Spooled]
 Web = Callable[[WebRequest], WebResponse]
 
 
 class Workers:
     """Runs `call` and `web` in threads of its own, at most `threads` at a time."""
 
-    def __init__(self, call: Call, web: Web, threads: int) -> None:
-        self._call, self._web = call, web
+    def __init__(self, call: Call, web: Web, threads: int, spool: Spool) -> None:
+        self._call, self._web, self._spool = call, web, spool
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-request")
 
-    async def call(self, body: bytes, caller: Caller, *, unzip_to: int, zip_answer: bool) -> tuple[bytes, bool]:
+    async def call(
+        self, body: bytes | Spooled, caller: Caller, *, unzip_to: int, zip_answer: bool
+    ) -> tuple[bytes | Spooled, bool]:
         """The answer to a call, and whether it is compressed. `unzip_to` is 0 for a body that is not, else its limit.
 
         Raises `Refusal` for a compressed body that cannot be read.
         """
 
-        def answer(plain: bytes) -> tuple[bytes, bool]:
+        def answer(plain: bytes | Spooled) -> tuple[bytes | Spooled, bool]:
             try:
                 xml = self._call(plain, caller)
             except Exception as problem:  # the dispatcher answers every fault itself: this is past its end
                 xml = to_wire(fault_of(problem, "a call"))
-            return (zipped(xml), True) if zip_answer and len(xml) > WORTH_COMPRESSING else (xml, False)
+            return (_zipped(xml), True) if zip_answer and len(xml) > WORTH_COMPRESSING else (xml, False)
 
-        def unzip() -> bytes | tuple[bytes, bool]:
-            plain = unzipped(body, unzip_to)
-            return answer(plain) if len(plain) > LARGE_BODY else plain
+        def unpack() -> bytes | tuple[bytes | Spooled, bool]:
+            plain = Growing(self._spool, LARGE_BODY)
+            try:
+                unzip(body, unzip_to, plain.write)
+                whole = plain.take()
+                return whole if isinstance(whole, bytes) else answer(whole)
+            except (NoRoom, OSError):
+                raise crowded("requests") from None
+            finally:
+                plain.drop()
 
         if unzip_to:
-            unpacked = await self._in(self._large, unzip)
+            unpacked = await self._in(self._large, unpack)
             if isinstance(unpacked, tuple):
                 return unpacked
             body = unpacked
@@ -101,6 +110,20 @@ class Workers:
 
     async def _in(self, lane: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(lane, work)
+
+
+def _zipped(xml: bytes | Spooled) -> bytes | Spooled:
+    if isinstance(xml, bytes):
+        return zipped(xml)
+    packed = Growing(xml.spool, LARGE_BODY)
+    try:
+        zip_into(xml, packed.write)
+    except (NoRoom, OSError):
+        packed.drop()
+        raise crowded("answers") from None
+    finally:
+        xml.close()
+    return packed.take()
 
 
 def refused(refusal: Refusal) -> WebResponse:

@@ -10,12 +10,14 @@ from typing import Any, ClassVar
 from xmlrpc.server import SimpleXMLRPCDispatcher
 
 from hqserver.domain.errors import NotFound, TooLarge, near_match
+from hqserver.spool import Spool, Spooled
 
+from .answer import AnswerWriter
 from .faults import InvalidRequest, UnknownMethod, fault_of
 from .kinds import every_type
 from .method import Caller, Method, Registry, rpc
 from .parse import DEFAULT_LIMITS, Limits, parse
-from .wire import marshalled, to_wire
+from .wire import marshalled, to_wire, write_to_wire
 
 MOST_INNER_CALLS = 1000
 """Calls in one `system.multicall` (PROMISES 6.1)."""
@@ -42,10 +44,14 @@ class Dispatcher(SimpleXMLRPCDispatcher):
 
     subject: ClassVar[str] = "System"
 
-    def __init__(self, methods: Registry, limits: Limits = DEFAULT_LIMITS) -> None:
-        """Serve these methods and `system.*`. Raises `TypeError` where one of them has a dotted name."""
+    def __init__(self, methods: Registry, limits: Limits = DEFAULT_LIMITS, spool: Spool | None = None) -> None:
+        """Serve these methods and `system.*`; large answers are written into `spool`.
+
+        Raises `TypeError` where one of the methods has a dotted name.
+        """
         super().__init__(allow_none=True, encoding="utf-8", use_builtin_types=True)
         self.limits = limits
+        self._spool = spool
         for name in methods.names(internal=True):
             if "." in name:
                 raise TypeError(f"{name!r}: names with a dot belong to system.*")
@@ -55,11 +61,11 @@ class Dispatcher(SimpleXMLRPCDispatcher):
             if method:
                 self.funcs[name] = partial(_call, method)
 
-    def handle(self, body: bytes, caller: Caller) -> bytes:
+    def handle(self, body: bytes | Spooled, caller: Caller) -> bytes | Spooled:
         """The answer to one request, whatever it holds: a value or a fault, never an exception."""
         token = _caller.set(caller)
         try:
-            return self._marshaled_dispatch(body)
+            return self._answer(body, self._dispatch, self._spool)
         finally:
             _caller.reset(token)
 
@@ -69,15 +75,29 @@ class Dispatcher(SimpleXMLRPCDispatcher):
         dispatch_method: Callable[[str, tuple[Any, ...]], Any] | None = None,
         path: Any = None,
     ) -> bytes:
-        """The standard library's entry point: parse within limits, call, marshal."""
-        nonil = _caller.get().nonil
+        """The standard library's entry point."""
+        body = data.encode() if isinstance(data, str) else data
+        answer = self._answer(body, dispatch_method or self._dispatch, None)
+        assert isinstance(answer, bytes)  # without a spool
+        return answer
+
+    def _answer(
+        self, body: bytes | Spooled, dispatch: Callable[[str, tuple[Any, ...]], Any], spool: Spool | None
+    ) -> bytes | Spooled:
+        """Parse within limits, call, marshal."""
+        caller = _caller.get()
+        writer = AnswerWriter(spool)
         name = "the request"
         try:
-            name, params = parse(data.encode() if isinstance(data, str) else data, self.limits)
-            value = (dispatch_method or self._dispatch)(name, tuple(params))
-            return to_wire(value, nonil=nonil)
+            name, params = parse(body, self.limits)
+            value = dispatch(name, tuple(params))
+            del params  # they may be large, as the answer may be
+            writer.must_fit = caller.attempt is not None and caller.attempt.matters
+            write_to_wire(value, writer.write, nonil=caller.nonil)
+            return writer.take()
         except Exception as problem:
-            return to_wire(fault_of(problem, name), nonil=nonil)
+            writer.drop()
+            return to_wire(fault_of(problem, name), nonil=caller.nonil)
 
     def _dispatch(self, method: str, params: Iterable[Any]) -> Any:
         if method not in self.funcs:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, is_typeddict
 
 from hqserver.domain.errors import TooLarge
+
+from .wire import LongText
 
 MOST_IDS = 100_000
 """Ids that one call may carry (CONTRACT 9.3)."""
@@ -244,11 +246,13 @@ def result_wire_type(annotation: object) -> str:
     if isinstance(kind, type):
         if is_typeddict(kind) or issubclass(kind, Mapping):
             return "struct"
+        if issubclass(kind, LongText):
+            return "string"
         if issubclass(kind, Enum):
             kind = type(next(iter(kind)).value)
         for plain in (bool, int, float, str, bytes, datetime):
             if issubclass(kind, plain):
                 return _PLAIN[plain].wire
-        if issubclass(kind, Sequence | set | frozenset):
+        if issubclass(kind, Sequence | set | frozenset | Iterator):
             return "array"
     raise TypeError(f"{annotation} cannot be a result")

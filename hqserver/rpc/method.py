@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TypeVar, get_type_hints
 
 from hqserver.domain.errors import BadParameters
@@ -205,10 +206,12 @@ def _declared_by(surface: object, subject: str) -> Iterator[Method]:
     for attribute, function in attributes.items():
         declaration = getattr(function, _DECLARATION, None)
         if isinstance(declaration, _Declaration):
-            yield _method(getattr(surface, attribute), declaration, subject)
+            yield replace(_described(function, declaration, subject), function=getattr(surface, attribute))
 
 
-def _method(function: Callable[..., object], declaration: _Declaration, subject: str) -> Method:
+@cache
+def _described(function: Callable[..., object], declaration: _Declaration, subject: str) -> Method:
+    """What the function of a class says of itself: read once, however many objects of the class are served."""
     name, *aliases = declaration.names
     place = f"RPC method {name} ({subject})"
     doc = inspect.getdoc(function)
@@ -218,7 +221,7 @@ def _method(function: Callable[..., object], declaration: _Declaration, subject:
     if "return" not in hints:
         raise TypeError(f"{place} does not say what it returns")
     signature = inspect.signature(function)
-    wire = list(signature.parameters.values())
+    wire = list(signature.parameters.values())[1:]
     takes_caller = bool(wire) and hints.get(wire[0].name) is Caller
     wire = wire[takes_caller:]
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -21,6 +21,9 @@ from hqserver.domain.errors import TooLarge
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Characters one answer may have (CONTRACT 9.3)."""
+
+_PIECE = 64 * 1024
+"""Characters of a long text, and of an answer, that are written at once. With 3/4 of them base64 comes out even."""
 
 _HEAD = "<?xml version='1.0'?>\n<methodResponse>\n"
 _NIL, _NO_NIL = "<value><nil/></value>\n", "<value><string></string></value>\n"
@@ -46,8 +49,15 @@ class Marshalled(str):
     """A value that is XML already, as `marshalled` gives it: written as it stands."""
 
 
+class LongText:
+    """A text that may be long, in pieces that are made one after the other while they are written; read once."""
+
+    def __init__(self, pieces: Iterable[str]) -> None:
+        self.pieces = pieces
+
+
 class WireMarshaller(Marshaller):
-    """The standard library's marshaller with the farm's rules.
+    """The standard library's marshaller with the farm's rules. With `take` it hands over what is written as it goes.
 
     With `nonil` a nil member of a struct is left out and any other nil is an empty string. Raises `TooLarge`
     beyond `limit` characters and `TypeError` for a value that has no place on the wire.
@@ -55,17 +65,20 @@ class WireMarshaller(Marshaller):
 
     dispatch: dict[type, _Writer] = {}  # type: ignore[assignment]  # noqa: RUF012  # as the superclass has it
 
-    def __init__(self, *, nonil: bool = False, limit: int = LARGEST_ANSWER) -> None:
+    def __init__(
+        self, *, nonil: bool = False, limit: int = LARGEST_ANSWER, take: Callable[[str], object] | None = None
+    ) -> None:
         super().__init__("utf-8", allow_none=True)
         self.nonil = nonil
         self.nil = _NO_NIL if nonil else _NIL
         self.limit = limit
+        self._take = take
         self._out: list[str] = []
-        self._counted = self._size = 0
+        self._counted = self._size = self._kept = 0
 
     def dumps(self, values: Fault | Iterable[Any]) -> str:
-        """The `<params>` of an answer, or the `<fault>`."""
-        self._out, self._counted, self._size = [], 0, 0
+        """The `<params>` of an answer, or the `<fault>`; of what was not taken yet."""
+        self._out, self._counted, self._size, self._kept = [], 0, 0, 0
         if isinstance(values, Fault):
             self._out.append("<fault>\n")
             self.dump({"faultCode": int(values.faultCode), "faultString": values.faultString}, self._out.append)
@@ -82,7 +95,7 @@ class WireMarshaller(Marshaller):
 
     def value(self, value: object) -> str:
         """One `<value>` element."""
-        self._out, self._counted, self._size = [], 0, 0
+        self._out, self._counted, self._size, self._kept = [], 0, 0, 0
         self.dump(value, self._out.append)
         self.check_size()
         return "".join(self._out)
@@ -94,13 +107,19 @@ class WireMarshaller(Marshaller):
 
     def check_size(self) -> None:
         """Raise `TooLarge` once more than `limit` characters have been written."""
-        self._size += sum(map(len, self._out[self._counted :]))
+        count = sum(map(len, self._out[self._counted :]))
+        self._size += count
+        self._kept += count
         self._counted = len(self._out)
         if self._size > self.limit:
             raise TooLarge(
                 f"the answer is larger than {self.limit // 1024**2} MB; ask for fewer ids or attributes,"
                 " or page through them with findJobs"
             )
+        if self._take is not None and self._kept > _PIECE:
+            self._take("".join(self._out))
+            self._out.clear()  # and no new list: its `append` is in use
+            self._counted = self._kept = 0
 
     def _nil(self, value: object, write: _Write) -> None:
         write(self.nil)
@@ -128,13 +147,30 @@ class WireMarshaller(Marshaller):
         write(f"<value><double>{text}</double></value>\n")
 
     def _text(self, value: str, write: _Write) -> None:
+        if len(value) > _PIECE:
+            self._pieces((value[start : start + _PIECE] for start in range(0, len(value), _PIECE)), write)
+            return
         write(f"<value><string>{_escaped(value) if _find_special(value) else value}</string></value>\n")
+
+    def _long_text(self, value: LongText, write: _Write) -> None:
+        self._pieces(value.pieces, write)
+
+    def _pieces(self, pieces: Iterable[str], write: _Write) -> None:
+        write("<value><string>")
+        for piece in pieces:
+            write(_escaped(piece))
+            self.check_size()
+        write("</string></value>\n")
 
     def _marshalled(self, value: Marshalled, write: _Write) -> None:
         write(str(value))
 
     def _bytes(self, value: bytes, write: _Write) -> None:
-        write(f"<value><base64>{b64encode(value).decode('ascii')}</base64></value>\n")
+        write("<value><base64>")
+        for start in range(0, len(value), _PIECE // 4 * 3):
+            write(b64encode(value[start : start + _PIECE // 4 * 3]).decode("ascii"))
+            self.check_size()
+        write("</base64></value>\n")
 
     def _time(self, value: datetime, write: _Write) -> None:
         if value.tzinfo is not None:
@@ -149,7 +185,7 @@ class WireMarshaller(Marshaller):
         for index, item in enumerate(value):
             kind = type(item)
             (dispatch.get(kind) or _writer_for(kind))(self, item, write)
-            if not index & 255:
+            if not index & 31:
                 self.check_size()
         write("</data></array></value>\n")
 
@@ -178,6 +214,7 @@ class WireMarshaller(Marshaller):
     # Looked up from the first: a subclass is written as the first of these that it is.
     _KINDS: tuple[tuple[type, _Writer], ...] = (
         (Marshalled, _marshalled),
+        (LongText, _long_text),
         (Enum, _enum),
         (type(None), _nil),
         (bool, _bool),
@@ -192,6 +229,7 @@ class WireMarshaller(Marshaller):
         (tuple, _array),
         (set, _set),
         (frozenset, _set),
+        (Iterator, _array),
     )
 
 
@@ -236,6 +274,16 @@ def to_wire(value: object, *, nonil: bool = False, limit: int = LARGEST_ANSWER) 
 
     Raises `TooLarge` for more than `limit` characters, `TypeError` for what has no place on the wire.
     """
-    marshaller = WireMarshaller(nonil=nonil, limit=limit)
-    body = marshaller.dumps(value if isinstance(value, Fault) else (value,))
-    return f"{_HEAD}{body}</methodResponse>\n".encode()
+    pieces: list[str] = []
+    write_to_wire(value, pieces.append, nonil=nonil, limit=limit)
+    return "".join(pieces).encode()
+
+
+def write_to_wire(
+    value: object, take: Callable[[str], object], *, nonil: bool = False, limit: int = LARGEST_ANSWER
+) -> None:
+    """The same, `take` being given the answer piece by piece; what it has when this raises is no answer."""
+    marshaller = WireMarshaller(nonil=nonil, limit=limit, take=take)
+    take(_HEAD)
+    take(marshaller.dumps(value if isinstance(value, Fault) else (value,)))
+    take("</methodResponse>\n")

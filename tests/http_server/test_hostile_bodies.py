@@ -18,6 +18,7 @@ def test_a_hostile_body_is_a_fault(server: Server, name: str) -> None:
 
 
 @pytest.mark.usefixtures("pinger")
+@pytest.mark.slow
 def test_a_body_of_many_elements_is_read_while_others_are_served(server: Server) -> None:
     body = xml("echo", []).replace(b"<data>", b"<data>" + b"<value/>" * 300_000)
     assert len(server.call(body).value()) == 300_000
