@@ -58,6 +58,7 @@ class Watch:
         self._progress: dict[str, float] = {}
         self._waiting_since: dict[str, float] = {}
         self._stuck: dict[int, str] = {}
+        self._renewed: dict[str, float] = {}
         self.last_job = 0
         """The last job's id, as it was when somebody looked; clients name none that is higher."""
 
@@ -97,6 +98,11 @@ class Watch:
         presence = self._clients.get(client_id)
         return presence.row.label if presence else f"client {client_id}"
 
+    def is_outside(self, client_id: int) -> bool:
+        """Whether this is a runner that is not our daemon (CONTRACT 10)."""
+        presence = self._clients.get(client_id)
+        return presence is not None and bool(presence.row.outside)
+
     # Whether a client takes work ---------------------------------------------------------------------------------
 
     def facts(self, presence: Presence) -> ClientFacts:
@@ -120,6 +126,23 @@ class Watch:
         those that are not among them any more."""
         was, self._stuck = self._stuck, dict(stuck)
         return sorted(stuck.keys() - was.keys()), sorted(was.keys() - stuck.keys())
+
+    # Claims of runners from outside -------------------------------------------------------------------------------
+
+    def renew(self, run_id: str, monotonic: float) -> None:
+        """Whoever claimed the run still works on it."""
+        with self._lock:
+            self._renewed[run_id] = monotonic
+
+    def renewed_at(self, run_id: str, monotonic: float) -> float:
+        """When the claim was made or renewed; a claim from before the server started counts from the first look."""
+        with self._lock:
+            return self._renewed.setdefault(run_id, monotonic)
+
+    def forget_claims(self, live: Iterable[str]) -> None:
+        """Forget the claims of all runs but these."""
+        with self._lock:
+            self._renewed = {run_id: self._renewed[run_id] for run_id in live if run_id in self._renewed}
 
     # What waits to be written or confirmed -------------------------------------------------------------------------
 

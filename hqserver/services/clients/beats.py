@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sqlite3
 from dataclasses import dataclass
 
-from hqserver.domain.agenda import fill_in, piece_environment
 from hqserver.domain.crash import crash_point
-from hqserver.domain.hooks import outcome_of
-from hqserver.domain.jobspec import command_for
-from hqserver.domain.lifecycle import RunEvent, WorkEvent
-from hqserver.domain.platforms import platform_key
-from hqserver.domain.status import JobStatus, RunStatus
+from hqserver.domain.lifecycle import RunEvent
+from hqserver.domain.run import Stream
+from hqserver.domain.status import RunStatus
 from hqserver.services.dispatch.assignment import hand_out_to
 from hqserver.services.events.events import tell_of_client
 from hqserver.services.farm import Farm
@@ -22,27 +17,26 @@ from hqserver.services.work.losses import come_back
 from hqserver.services.work.progression import happen
 from hqserver.services.work.reports import ENDED, NOT_YET, REFUSED, Report, apply
 from hqserver.services.work.sheet import Sheet
-from hqserver.store import jobs, runs, work
+from hqserver.store import runs
 from hqserver.store.database import Transaction
-from hqserver.store.runs import Order
 
 from . import client_control
-from .folders import folder_environment
 from .known_ids import heed_known_ids
+from .orders import order_for
 from .package import client_package
 from .registration import authenticate
 
 _LOG = logging.getLogger(__name__)
-_LIMITS = ("maxTime", "minTime", "maxSilence", "maxMemory", "lease")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a run's log."""
+    """A piece of the log of a run's stream."""
 
     run: str
     offset: int
     data: bytes
+    stream: Stream = Stream.STDOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +66,20 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the client is told."""
+    """What the client is told. `output`, `stderr`: by run, how much of the log of that stream is stored."""
 
     interval_seconds: float
     orders: list[dict[str, object]]
     results: dict[str, str]
     output: dict[str, int]
+    stderr: dict[str, int]
 
 
 def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
     """Take in a beat. Raises `NotAuthenticated` and `Conflict` as `authenticate` does.
 
-    A beat with nothing new touches memory only. Output is stored before reports are applied, so that the log of a
-    job that has ended is complete: a report that comes before the whole log is stored is left unanswered.
+    A beat with nothing new touches memory only. Output is stored before reports are applied, so that the logs of
+    a job that has ended are complete: a report that comes before they are stored whole is left unanswered.
     """
     presence = authenticate(farm, secret, beat.session)
     heed_known_ids(farm, beat.highest_job, presence.row.label)
@@ -94,14 +89,17 @@ def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
     withdraw = not late and not beat.accepting and presence.orders_waiting
     if not late:
         _note_vitals(farm, presence, beat)
-    output = {piece.run: _store(farm, presence.row.id, piece) for piece in beat.output}
+    stored: dict[Stream, dict[str, int]] = {stream: {} for stream in Stream}
+    for piece in beat.output:
+        stored[piece.stream][piece.run] = _store(farm, presence.row.id, piece)
     results: dict[str, str] = {}
     if beat.reports:
         crash_point("reports_before_applied")
     if beat.reports or back or withdraw:
         results = farm.database.write(lambda transaction: _apply(farm, transaction, presence, beat, back, withdraw))
         unanswered = {report.run for report in beat.reports if report.id not in results}
-        output |= {run: _stored(farm, run) for run in unanswered}
+        for run in unanswered:
+            _tell_stored(farm, run, stored)
         presence.lost = False
         if beat.reports:
             crash_point("reports_applied")
@@ -109,11 +107,11 @@ def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
             farm.ask_for_pass()
     if beat.leaving and not late:
         client_control.leave(farm, presence.row.id)
-        return Answer(farm.policy.beat_seconds, [], results, output)
+        return Answer(farm.policy.beat_seconds, [], results, stored[Stream.STDOUT], stored[Stream.STDERR])
     # A lease counts from the moment of the answer, which is later than any the client counts from (PROMISES 2.2).
     presence.answered_at = farm.clock.monotonic()
     orders = [] if late else [*_orders(farm, presence, beat), *_orders_for_daemon(presence)]
-    return Answer(farm.policy.beat_seconds, orders, results, output)
+    return Answer(farm.policy.beat_seconds, orders, results, stored[Stream.STDOUT], stored[Stream.STDERR])
 
 
 def _note_vitals(farm: Farm, presence: Presence, beat: Beat) -> None:
@@ -142,17 +140,19 @@ def _store(farm: Farm, client_id: int, piece: Piece) -> int:
         # A run nobody here knows: let the client believe that its log arrived; its report is answered "unknown".
         return piece.offset + len(piece.data)
     try:
-        return farm.output.append(run.job_id, run.id, piece.offset, piece.data)
+        return farm.output.append(run.job_id, run.id, piece.offset, piece.data, piece.stream)
     except OSError as problem:
         # A full disk must not keep the other runs' news from arriving; the client sends the piece again.
         _LOG.error("the log of run %s of job %d cannot be written: %s", run.id, run.job_id, problem)
-        return farm.output.size(run.job_id, run.id)
+        return farm.output.size(run.job_id, run.id, piece.stream)
 
 
-def _stored(farm: Farm, run_id: str) -> int:
+def _tell_stored(farm: Farm, run_id: str, stored: dict[Stream, dict[str, int]]) -> None:
+    """Add how much of each log of the run is stored."""
     with farm.database.read() as connection:
         run = runs.load(connection, run_id)
-    return farm.output.size(run.job_id, run.id) if run is not None else 0
+    for stream in Stream if run is not None and run.split_output else (Stream.STDOUT,):
+        stored[stream][run_id] = farm.output.size(run.job_id, run.id, stream) if run is not None else 0
 
 
 def _apply(
@@ -188,7 +188,7 @@ def _orders(farm: Farm, presence: Presence, beat: Beat) -> list[dict[str, object
     presence.orders_waiting = False
     with farm.database.read() as connection:
         orders = runs.orders_for(connection, presence.row.id, beat.queued)
-        built = [_order(farm, connection, presence, order) for order in orders]
+        built = [order_for(farm, connection, presence, order) for order in orders]
     if orders or beat.queued:
         presence.orders_waiting = True  # until reports show that they arrived
     return built if beat.accepting else [order for order in built if order["kind"] != "start" or order["hook"]]
@@ -205,71 +205,3 @@ def _orders_for_daemon(presence: Presence) -> list[dict[str, object]]:
         case "end":
             return [{"kind": "end", "reason": "the client was removed from the farm"}]
     return []
-
-
-def _order(farm: Farm, connection: sqlite3.Connection, presence: Presence, order: Order) -> dict[str, object]:
-    match order.status:
-        case RunStatus.PAUSING:
-            return {"kind": "pause", "run": order.run_id}
-        case RunStatus.RESUMING:
-            return {"kind": "resume", "run": order.run_id}
-        case RunStatus.ENDING:
-            return {"kind": "kill", "run": order.run_id, "reason": "not wanted any more"}
-    return _start(farm, connection, presence, order)
-
-
-def _start(farm: Farm, connection: sqlite3.Connection, presence: Presence, order: Order) -> dict[str, object]:
-    key = platform_key(presence.row.platform)
-    specification = json.loads(order.specification)
-    others = [int(each) for each in order.hosts.split(",") if each]
-    if order.kind:
-        others = runs.hosts_of_command(connection, order.work_id)  # they are free by now; the hook is told of them
-    hosts = [presence.row.hostname, *(_hostname(farm, each) for each in others)]
-    environment = {
-        **folder_environment(farm, connection, key),
-        **specification.get("environment", {}),
-        **piece_environment(order.piece),
-        "JOBID": str(order.job_id),
-        "ROOTJOBID": str(order.root_id),
-        "HQHOSTS": ",".join(hosts),
-    }
-    command = json.loads(order.command)
-    limits = {name: float(specification.get(name, 0)) for name in _LIMITS}
-    failure_patterns = specification.get("failurePatterns", [])
-    if order.kind:
-        command, failure_patterns = specification["hooks"][order.kind], []
-        limits = dict.fromkeys(_LIMITS, 0.0) | {"maxTime": farm.policy.hook_timeout_seconds}
-        environment["HQSTATUS"] = _outcome(connection, order)
-    pattern = specification.get("progressPattern")
-    return {
-        "kind": "start",
-        "run": order.run_id,
-        "job": order.job_id,
-        "root": order.root_id,
-        "work": order.piece.name,
-        "command": fill_in(command_for(command, key) or "", order.piece),
-        "shell": specification.get("shell", ""),
-        "environment": environment,
-        "cpus": order.cpus,
-        **limits,
-        "failurePatterns": failure_patterns,
-        "hook": order.kind,
-        "logLimit": farm.policy.log_limit_bytes,
-        "killGrace": farm.policy.kill_grace_seconds,
-        "progressPatterns": [pattern] if pattern else list(farm.policy.progress_patterns),
-    }
-
-
-def _hostname(farm: Farm, client_id: int) -> str:
-    presence = farm.watch.get(client_id)
-    return presence.row.hostname if presence else ""
-
-
-def _outcome(connection: sqlite3.Connection, order: Order) -> str:
-    """What `HQSTATUS` tells a hook: how the job ends (CONTRACT 9.13)."""
-    row = jobs.load(connection, order.job_id)
-    if row is not None and row.cancelled:
-        return JobStatus.CANCELLED
-    if row is not None and row.failed_children:
-        return JobStatus.FAILED
-    return outcome_of(WorkEvent(work.load(connection, order.work_id).pending))

@@ -95,18 +95,19 @@ def set_availability(farm: Farm, client_id: int, rules: Any) -> None:
 def upgrade(farm: Farm, client_ids: Sequence[int]) -> None:
     """Have clients fetch the server's client code and go on with it, their runs untouched (CONTRACT 9.28).
 
-    Ignored: unknown clients, those that have that code, and those that are being removed (CONTRACT 9.3).
+    Ignored: unknown clients, those that have that code, those that are being removed, and runners from outside
+    (CONTRACT 9.3).
     """
     version = client_package().version
-    _ask(farm, [each for each in _known(farm, client_ids) if each.row.version != version], "upgrade")
+    _ask(farm, [each for each in _daemons(farm, client_ids) if each.row.version != version], "upgrade")
 
 
 def restart(farm: Farm, client_ids: Sequence[int]) -> None:
     """Have the daemons of clients begin anew, their runs untouched.
 
-    Ignored: unknown clients and those that are being removed (CONTRACT 9.3).
+    Ignored: unknown clients, those that are being removed, and runners from outside (CONTRACT 9.3).
     """
-    _ask(farm, _known(farm, client_ids), "restart")
+    _ask(farm, _daemons(farm, client_ids), "restart")
 
 
 def remove(farm: Farm, client_ids: Sequence[int]) -> None:
@@ -132,6 +133,10 @@ def _known(farm: Farm, client_ids: Sequence[int]) -> list[Presence]:
     """Those of these clients that exist and are not being removed already."""
     found = [presence for each in dict.fromkeys(client_ids) if (presence := farm.watch.get(each)) is not None]
     return [presence for presence in found if not presence.row.removed and presence.row.wanted != "end"]
+
+
+def _daemons(farm: Farm, client_ids: Sequence[int]) -> list[Presence]:
+    return [presence for presence in _known(farm, client_ids) if not presence.row.outside]
 
 
 def _ask(farm: Farm, presences: Sequence[Presence], what: Literal["upgrade", "restart", "end"]) -> None:
@@ -189,7 +194,11 @@ def leave(farm: Farm, client_id: int) -> None:
 
 
 def _silent(farm: Farm, presence: Presence) -> bool:
-    return presence.lost or presence.silence(farm.clock.monotonic()) > farm.policy.lost_seconds
+    return (
+        bool(presence.row.outside)
+        or presence.lost
+        or presence.silence(farm.clock.monotonic()) > farm.policy.lost_seconds
+    )
 
 
 def _set(farm: Farm, transaction: Transaction, client_id: int, column: Settable, value: str | int) -> None:

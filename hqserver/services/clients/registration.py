@@ -91,7 +91,7 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
         raise NotAuthenticated("this server does not know the client's secret")
     if known is not None:
         _refuse_copy(farm, known, identity.session, monotonic)
-    holder = farm.watch.by_name(identity.hostname, identity.name)
+    holder = _daemon_called(farm, identity)
     if holder is not None and holder is not known and not _yields(farm, holder, identity, monotonic):
         sentence = f"name taken: a client called {holder.row.label} is alive; give this one a name of its own"
         raise _refused(farm, holder, sentence)
@@ -146,6 +146,15 @@ def register(farm: Farm, identity: Identity, secret: str, ip: str) -> Registrati
     if row.upgrade_error:
         _LOG.warning("%s could not be upgraded: %s", row.label, row.upgrade_error)
     return Registration(row.id, new_secret, stop, client_package())
+
+
+def _daemon_called(farm: Farm, identity: Identity) -> Presence | None:
+    """The daemon that has the label. A runner from outside gives way: a machine cannot choose what it is called."""
+    holder = farm.watch.by_name(identity.hostname, identity.name)
+    if holder is None or not holder.row.outside:
+        return holder
+    farm.database.write(lambda transaction: _free_name(transaction, holder.row))
+    return None
 
 
 def _tell_of_orphans(connection: sqlite3.Connection, client_id: int, stop: list[str], now: float) -> None:

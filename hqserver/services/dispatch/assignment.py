@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from hqserver.domain.job_filter import JobFilter
 from hqserver.domain.placement import Board, Seat, Wanted, cpus_wanted
 from hqserver.domain.requirement import Requirement, requirement_from
 from hqserver.domain.status import RunStatus, WorkStatus
@@ -21,6 +22,7 @@ from hqserver.services.work.sheet import Sheet
 from hqserver.store import runs, work
 from hqserver.store.database import Transaction
 from hqserver.store.queue import Queued, requirements_waiting, waiting_jobs
+from hqserver.store.search_queue import for_runners
 
 from .board import Blocked, holdings, open_board
 from .job_queue import JobQueue
@@ -54,6 +56,44 @@ def hand_out_to(farm: Farm, sheet: Sheet, client_id: int) -> None:
     board = open_board(farm, sheet.connection, only=client_id)
     if any(_may_take(seat) for seat in board.seats):
         _Pass(farm, sheet, board, one_client=True).hand_out()
+
+
+def has_work_for(farm: Farm, connection: sqlite3.Connection, client_id: int, wanted: JobFilter) -> bool:
+    """Whether `claim_first` would give the runner something now: looked up without keeping any writer waiting."""
+    return _first_for(farm, connection, open_board(farm, connection, only=client_id, asking=True), wanted) is not None
+
+
+def claim_first(farm: Farm, sheet: Sheet, client_id: int, wanted: JobFilter, lease: int) -> runs.RunRow | None:
+    """Give a runner that asks itself the first work of the queue that matches and that it may have, for `lease`
+    seconds; None where it may have none.
+
+    Work that needs several clients or has hooks is not for it, nor what lost clients hold: daemons see to those.
+    """
+    board = open_board(farm, sheet.connection, only=client_id, asking=True)
+    found = _first_for(farm, sheet.connection, board, wanted)
+    return None if found is None else _Pass(farm, sheet, board, one_client=True, lease=lease).give(*found)
+
+
+def _first_for(
+    farm: Farm, connection: sqlite3.Connection, board: Board, wanted: JobFilter
+) -> tuple[work.WorkRow, Requirement, Seat] | None:
+    """The first work that matches and that the one client of the board may have."""
+    matching = for_runners(connection, wanted) if any(_may_take(seat) for seat in board.seats) else None
+    if matching is None:
+        return None
+    queue, blocked = JobQueue(connection, matching), Blocked(farm, connection)
+    for requirement_id, key in requirements_waiting(connection):
+        requirement = requirement_from(key)
+        if not requirement.several_hosts and _could_serve(board, requirement):
+            queue.add(requirement_id, requirement)
+    for job, requirement, _ in queue:
+        asks = Wanted(job.job_id, requirement, blocked.of(job.root_id))
+        seat = board.choose(asks)
+        if seat is None:
+            queue.nobody_for(asks, job.root_id, only_it=True)
+        elif item := work.first_free(connection, job.job_id):
+            return item, requirement, seat
+    return None
 
 
 def _may_take(seat: Seat) -> bool:
@@ -103,13 +143,15 @@ def _end_holds(farm: Farm, sheet: Sheet) -> None:
 class _Pass:
     """One pass over the queue for the clients of `board`.
 
-    `freed`: clients were let go after work that they could take may have been passed over.
+    `lease`: seconds for which work is given, 0 for what its job says. `freed`: clients were let go after work that they
+    could take may have been passed over.
     """
 
     farm: Farm
     sheet: Sheet
     board: Board
     one_client: bool = False
+    lease: int = 0
     claimed: int = 0
     freed: bool = False
     blocked: Blocked = field(init=False)
@@ -157,6 +199,10 @@ class _Pass:
                     return
                 seat = self.board.choose(replace(wanted, avoid=avoid)) or seat
             self._claim(items[0], requirement, [seat])
+
+    def give(self, item: work.WorkRow, requirement: Requirement, seat: Seat) -> runs.RunRow:
+        """Give a work item to one client."""
+        return self._claim(item, requirement, [seat])
 
     def _take_over(self, job: Queued, requirement: Requirement) -> None:
         """Give out a job's work whose clients are lost. What their runs take up is free for it, and for it alone."""
@@ -219,11 +265,13 @@ class _Pass:
         for each in lost if not claimed else ():
             self.board.keep(each)
 
-    def _claim(self, item: work.WorkRow, requirement: Requirement, seats: Sequence[Seat]) -> None:
+    def _claim(self, item: work.WorkRow, requirement: Requirement, seats: Sequence[Seat]) -> runs.RunRow:
+        """Give the work item to these clients; the run of the first."""
         claimed = [self._run(item, requirement, seat, slot) for slot, seat in enumerate(seats)]
         claim(self.sheet, item, claimed, [seat.label for seat in seats])
         note_starts(self.sheet, claimed[0].id, self.board.stock.start(requirement.resources))
         self.claimed += 1
+        return claimed[0]
 
     def _run(self, item: work.WorkRow, requirement: Requirement, seat: Seat, slot: int) -> runs.RunRow:
         """A run for one client, with what it takes of the resources."""
@@ -242,6 +290,7 @@ class _Pass:
             slot=slot,
             sharing=",".join(requirement.sharing),
             resources=encode_resources(taken),
+            lease=(self.lease or self.sheet.job(item.job_id).lease) if slot == 0 else 0,
         )
         self.board.take(requirement, seat, taken)
         return run

@@ -15,15 +15,21 @@ from .standing import moment_of, standing, why_not_taking
 
 
 def open_board(
-    farm: Farm, connection: sqlite3.Connection, only: int | None = None, *, explained: bool = False
+    farm: Farm,
+    connection: sqlite3.Connection,
+    only: int | None = None,
+    *,
+    explained: bool = False,
+    asking: bool = False,
 ) -> Board:
     """Every client of the farm with what it runs, or only one client; what is left of the counted resources.
 
+    `asking`: that one client is a runner that asks for work itself just now.
     `explained`: with all that is asked of each client before it takes any work, for who asks why.
     """
     occupied = runs.occupancy(connection, only)
     held = farm.holds.held_for()
-    at = moment_of(farm, connection, occupied)
+    at = moment_of(farm, connection, occupied, only if asking else None)
     seats: dict[int, Seat] = {}
     known = farm.watch.every() if only is None else [farm.watch.get(only)]
     for presence in known:

@@ -8,17 +8,20 @@ from collections.abc import Iterable, Iterator
 
 from hqserver.domain.placement import Wanted
 from hqserver.domain.requirement import Requirement, requirement_from
+from hqserver.store.clause import EVERYTHING, Clause
 from hqserver.store.queue import Queued, jobs_in_order, waiting_jobs
 
 
 class JobQueue:
     """Jobs of several requirements in one order: priority, position, age. A requirement nobody can take is dropped.
 
-    Jobs that were added alone are served whatever becomes of others that require the same.
+    Jobs that were added alone are served whatever becomes of others that require the same. `only`: what else must hold
+    of a job.
     """
 
-    def __init__(self, connection: sqlite3.Connection):
+    def __init__(self, connection: sqlite3.Connection, only: Clause = EVERYTHING):
         self._connection = connection
+        self._only = only
         self._heads: list[tuple[Queued, int, bool]] = []
         self._streams: dict[int, Iterator[Queued]] = {}
         self._barren: dict[int, set[int]] = {}
@@ -31,7 +34,7 @@ class JobQueue:
         self._requirements[requirement_id] = requirement
         self._ids[requirement] = requirement_id
         barren = self._barren[requirement_id] = set()
-        self._streams[requirement_id] = jobs_in_order(self._connection, requirement_id, barren)
+        self._streams[requirement_id] = jobs_in_order(self._connection, requirement_id, barren, self._only)
         self._advance(requirement_id)
 
     def add_alone(self, job_ids: Iterable[int]) -> None:

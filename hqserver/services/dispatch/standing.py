@@ -20,19 +20,23 @@ from hqserver.store import runs
 @dataclass(frozen=True, slots=True)
 class Moment:
     """When clients are looked at, and what is known besides their own rows. `now`: UTC epoch seconds; `unconfirmed`:
-    ids of clients that never confirmed a kill; `at_work`: of those that run anything."""
+    ids of clients that never confirmed a kill; `at_work`: of those that run anything; `asking`: the runner from outside
+    that asks for work itself just now."""
 
     watch: Watch
     monotonic: float
     now: float
     unconfirmed: Container[int]
     at_work: Container[int] = ()
+    asking: int | None = None
 
 
-def moment_of(farm: Farm, connection: sqlite3.Connection, at_work: Container[int] = ()) -> Moment:
+def moment_of(
+    farm: Farm, connection: sqlite3.Connection, at_work: Container[int] = (), asking: int | None = None
+) -> Moment:
     """This moment."""
     unconfirmed = runs.unconfirmed_clients(connection)
-    return Moment(farm.watch, farm.clock.monotonic(), farm.clock.now(), unconfirmed, at_work)
+    return Moment(farm.watch, farm.clock.monotonic(), farm.clock.now(), unconfirmed, at_work, asking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,15 @@ def _disabled(presence: Presence, moment: Moment) -> str:
     return "is disabled" if presence.row.disabled else ""
 
 
+def _asks_itself(presence: Presence, moment: Moment) -> str:
+    if not presence.row.outside or presence.row.id == moment.asking:
+        return ""
+    return "is a runner that asks for its work itself"
+
+
 def _silent(presence: Presence, moment: Moment) -> str:
+    if presence.row.outside:
+        return ""  # between two claims there is nothing to be heard of it
     if not presence.heard:
         return "has not been heard of since the server started"
     silence = presence.silence(moment.monotonic)
@@ -83,6 +95,8 @@ def _silent(presence: Presence, moment: Moment) -> str:
 
 
 def _how_silent(presence: Presence, moment: Moment) -> str:
+    if presence.row.outside:
+        return "heard when it asks"
     if not presence.heard:
         return "not heard since the server started"
     if not _silent(presence, moment):
@@ -160,6 +174,12 @@ _CHECKS = (
         lambda each, at: "start its daemon again: it registers as the client it was",
     ),
     _plainly("enabled", "enabled", _disabled, lambda each, at: f"hq enable {each.row.label} (setdisabled)"),
+    _plainly(
+        "dispatch",
+        "given work by the server",
+        _asks_itself,
+        lambda each, at: f"{each.row.label} takes the job when it next asks for such work (claimJob)",
+    ),
     _Check(
         "heartbeat",
         lambda each, at: f"heard within {at.watch.suspect_seconds:.0f} s",

@@ -66,15 +66,22 @@ def _why_stranded(farm: Farm, requirement: Requirement, blocked: Set[int]) -> st
     """Why no client may run such work any more, "" where enough may or might, were they only taking work."""
     left = 0
     kept_away = []
+    runners = []
     for presence in farm.watch.every():
         if presence.row.removed or not suits(requirement, Seat(presence.row.id, farm.watch.facts(presence))):
             continue
-        if presence.row.id in blocked:
+        if presence.row.outside:
+            runners.append(presence)
+        elif presence.row.id in blocked:
             kept_away.append(presence.row.label)
         else:
             left += 1
             if left >= requirement.min_hosts:
                 return ""
+    # A runner from outside takes work when it likes: that is a reason to wait only for what is meant for runners.
+    if not kept_away and any(presence.row.id not in blocked for presence in runners):
+        return ""
+    kept_away += [presence.row.label for presence in runners if presence.row.id in blocked]
     if left + len(kept_away) < requirement.min_hosts:
         return ""  # it never had clients enough: that is not their failures' doing
     names = ", ".join(sorted(kept_away)[:_NAMED])

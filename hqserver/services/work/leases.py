@@ -20,7 +20,9 @@ from .sheet import Sheet
 def end_leases(farm: Farm) -> None:
     """Runs whose client was not answered for so long are dead by now, and the work may be given out again (9.10)."""
     with farm.database.read() as connection:
-        over = [run.id for run in runs.leased(connection) if _seconds_left(farm, run) < 0]
+        leased = runs.leased(connection)
+    farm.watch.forget_claims(run.id for run in leased)
+    over = [run.id for run in leased if _seconds_left(farm, run) < 0]
 
     def write(transaction: Transaction) -> None:
         with Sheet(farm, transaction) as sheet:
@@ -36,12 +38,13 @@ def end_leases(farm: Farm) -> None:
 
 def _end(farm: Farm, sheet: Sheet, run: runs.RunRow) -> None:
     label = farm.watch.label(run.client_id)
-    presence = farm.watch.get(run.client_id)
+    presence, outside = farm.watch.get(run.client_id), farm.watch.is_outside(run.client_id)
+    why = f"{label} did not renew its claim within" if outside else f"{label} was silent for longer than its lease of"
     perish(
         sheet,
         run,
         label,
-        f"its lease of {run.lease} s ended while {label} was silent",
+        f"{why} {run.lease} s",
         reschedule=farm.policy.reschedule_abandoned,
         most_losses=farm.policy.max_client_losses,
     )
@@ -61,6 +64,9 @@ def _seconds_left(farm: Farm, run: runs.RunRow) -> float:
     presence = farm.watch.get(run.client_id)
     if presence is None:
         return -1.0
+    if presence.row.outside:
+        # It promised nothing but to renew its claim, so there is no more to wait for.
+        return farm.watch.renewed_at(run.id, farm.clock.monotonic()) + run.lease - farm.clock.monotonic()
     since = max(presence.answered_at, presence.heard_at)
     kept_seconds = run.lease + farm.policy.kill_grace_seconds + lease_margin_seconds(run.lease)
     return since + kept_seconds - farm.clock.monotonic()

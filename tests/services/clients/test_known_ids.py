@@ -14,6 +14,7 @@ from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm, sub
 from hqserver.services import notes
 from hqserver.services.clients import groups
 from hqserver.services.farm import Farm, Policy
+from hqserver.services.intake import submission
 from hqserver.store.idfloor import JUMP, MOST_BELIEVED
 
 GIVEN_SINCE = 300
@@ -49,7 +50,7 @@ def put_back(tmp_path: Path, clock: SetClock, asked: Asked, policy: Policy) -> I
     shutil.copytree(data, image)
     client.farm = farm = open_farm(data, clock, asked, policy)
     client.beat()
-    job = [submit(farm, command="c") for _ in range(GIVEN_SINCE)][-1]
+    job = submission.submit(farm, [{"name": "since", "command": "c"}] * GIVEN_SINCE)[-1]
     group = groups.create_group(farm, "since")
     notes.add_note(farm, "look at this", None, job, None)
     threads, before = notes.thread_ids(farm), timeline(farm)
