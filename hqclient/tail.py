@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from hqserver.domain.run import output_marker
+from hqserver.domain.run import Stream, output_marker
 from hqserver.domain.status import FINISHED_JOB
 
 from .connection import NOT_IN_XML, Caller
@@ -20,11 +20,15 @@ _RUNS, _PIECE = 100, 256 * 1024
 
 
 class OutputFollower:
-    """Gives the output of one job as it comes, until the job has ended: what `getJobOutput` gives, piece by piece."""
+    """Gives the output of one job as it comes, until the job has ended: what `getJobOutput` gives, piece by piece.
 
-    def __init__(self, farm: Caller, job_id: int, pauses: Pauses | None = None) -> None:
+    `stream`: of runs that keep them apart only this one, None for both.
+    """
+
+    def __init__(self, farm: Caller, job_id: int, pauses: Pauses | None = None, stream: Stream | None = None) -> None:
         self._farm = farm
         self._job_id = job_id
+        self._stream = stream
         self._pauses = pauses or Pauses()
         self._patience = Patience(self._pauses.clock)
         self._tries: Counter[str] = Counter()
@@ -37,6 +41,8 @@ class OutputFollower:
         try:
             found = self._farm.call("getRuns", self._job_id, _RUNS, 0)
         except UnknownMethod:
+            if self._stream is not None:
+                raise
             yield from self._whole()
             return
         seen = 0
@@ -51,26 +57,43 @@ class OutputFollower:
                 if ended:
                     return
 
+    def so_far(self) -> Iterator[str]:
+        """Pieces of text, what there is now, without waiting for what comes. Raises `NotFound`, `FarmUnreachable`."""
+        seen = 0
+        while found := self._farm.call("getRuns", self._job_id, _RUNS, seen):
+            for run in found:
+                yield from self._output_of(run, seen, to_its_end=False)
+                seen += 1
+
     def _ask(self, name: str, *args: object) -> Any:
         """The answer, which is worth waiting for while the server is away."""
         while (answer := self._patience.ask(self._farm, name, *args)) is None:
             self._pauses.take()
         return answer
 
-    def _output_of(self, run: dict[str, Any], place: int) -> Iterator[str]:
-        """What a run writes, until it has ended. Only the run itself tells of more output: no event does."""
+    def _output_of(self, run: dict[str, Any], place: int, *, to_its_end: bool = True) -> Iterator[str]:
+        """What a run writes, until it has ended."""
         if run["slot"] > 0:
             return  # a further client: it runs nothing of ours
+        if self._stream is not Stream.STDERR:
+            yield from self._log_of(run, place, Stream.STDOUT, to_its_end)
+        if self._stream is not Stream.STDOUT and run.get("splitOutput"):  # an older server has never heard of it
+            yield from self._log_of(run, place, Stream.STDERR, to_its_end)
+
+    def _log_of(self, run: dict[str, Any], place: int, stream: Stream, to_its_end: bool) -> Iterator[str]:
+        """What a run writes to a stream. Only the run itself tells of more output: no event does."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        which = () if stream is Stream.STDOUT else (stream.value,)
+        follows = self._stream is None and stream is Stream.STDERR
         offset, ended, began = 0, False, False
         while not ended:
-            piece = self._ask("getRunOutput", run["id"], offset, _PIECE)
-            ended = piece["ended"] and piece["next"] >= piece["size"]
-            if ended and not piece["next"]:
+            piece = self._ask("getRunOutput", run["id"], offset, _PIECE, *which)
+            ended = (piece["ended"] or not to_its_end) and piece["next"] >= piece["size"]
+            if ended and not piece["next"] and not follows:
                 (run,) = self._ask("getRuns", self._job_id, 1, place)
-            if not began and (piece["next"] or (ended and run["startTime"] is not None)):
+            if not began and (piece["next"] or (ended and _is_marked(run, piece, follows))):
                 began = True
-                yield from self._marker(run)
+                yield from self._marker(run, follows)
             offset = piece["next"]
             text = NOT_IN_XML.sub("\ufffd", decoder.decode(piece["data"], ended))
             if text:
@@ -81,9 +104,11 @@ class OutputFollower:
         if piece["truncated"]:
             yield "\n[hq] some of this output is not on the server\n"
 
-    def _marker(self, run: dict[str, Any]) -> Iterator[str]:
-        self._tries[run["work"]] += not run["kind"]
-        if marker := output_marker(run["kind"], self._tries[run["work"]], run["client"], run["work"]):
+    def _marker(self, run: dict[str, Any], follows: bool) -> Iterator[str]:
+        """The line before a log; `follows`: before that of stderr, behind that of stdout."""
+        self._tries[run["work"]] += not (run["kind"] or follows)
+        stream = Stream.STDERR if follows else Stream.STDOUT
+        if marker := output_marker(run["kind"], self._tries[run["work"]], run["client"], run["work"], stream):
             yield marker
 
     # Servers without getRuns -----------------------------------------------------------------------------------------
@@ -109,3 +134,8 @@ class OutputFollower:
             return str(self._farm.call("getJobOutput", self._job_id))
         except (FarmUnreachable, Busy):
             return None
+
+
+def _is_marked(run: dict[str, Any], piece: dict[str, Any], follows: bool) -> bool:
+    """Whether a log without a byte is told of: that of a run that began, and of stderr one that was lost."""
+    return bool(piece["truncated"]) if follows else run["startTime"] is not None

@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hqserver.domain.run import Stream
+
 from .caution import Caution
 from .host_os import utc_offset_minutes
 from .instructions import Instruction
 from .load import LoadSampler
 from .protocol import (
+    OFFSET_KEYS,
     Answer,
     BadOrder,
     ClientOrder,
@@ -24,9 +27,9 @@ from .protocol import (
     StartOrder,
     UpgradeOrder,
 )
-from .reports import ENDED, Report, for_wire
+from .reports import ENDED, Report, for_wire, log_sizes
 from .runs.runfolder import RunFolder
-from .shipping import Shipment, Shipping
+from .shipping import Live, Shipment, Shipping
 from .work import Status, Work
 
 _log = logging.getLogger(__name__)
@@ -69,7 +72,7 @@ class Beats:
 
     def has_news(self) -> bool:
         """Whether a live run has printed, or come further, and it is time to say so."""
-        return self._shipping.has_news(self._live_folders(), time.monotonic())
+        return self._shipping.has_news(self._live_logs(), time.monotonic())
 
     def held_runs(self) -> list[str]:
         """Every run the daemon holds in any form, but for those that died with the machine."""
@@ -97,9 +100,9 @@ class Beats:
         self._watch_disk(load.disk_free_kb)
         now = time.monotonic()
         reports = self._caution.choose(self._work.reports(now), now)
-        live = {} if self._caution.is_careful else self._live_folders()
+        live = {} if self._caution.is_careful else self._live_logs()
         ended = {
-            report["run"]: (self._folder(report["run"]), int(report["logSize"]))
+            report["run"]: (self._folder(report["run"]), log_sizes(report))
             for report in reports
             if report["kind"] == ENDED
         }
@@ -117,9 +120,7 @@ class Beats:
             "accepting": self._work.accepting(now) and not self._disk_is_low,
             "queued": self._work.unreported(report["run"] for report in sent),
             "progress": self._shipment.progress,
-            "output": [
-                {"run": piece.run, "offset": piece.offset, "data": piece.data} for piece in self._shipment.pieces
-            ],
+            **self._pieces(),
             "reports": [self._for_wire(report) for report in sent],
         }
 
@@ -128,7 +129,7 @@ class Beats:
         self._caution.taken()
         self._work.spare_gauge.beat_took(took_seconds)
         now = time.monotonic()
-        shipped = self._shipping.answered(self._shipment, answer.offsets)
+        shipped = self._shipping.answered(self._shipment, answer.offsets, stderr_is_known=answer.knows_stderr)
         steps: list[Instruction] = []
         told: list[ClientOrder] = []
         for report_id, verdict in answer.verdicts.items():
@@ -161,12 +162,23 @@ class Beats:
     def _for_wire(self, report: Report) -> Report:
         wire = for_wire(report)
         if report["kind"] == ENDED:
-            wire["logSent"] = self._shipment.complete[report["run"]]
+            sent = self._shipment.complete[report["run"]]
+            wire["logSent"] = sent[Stream.STDOUT]
+            if Stream.STDERR in sent:
+                wire["stderrSent"] = sent[Stream.STDERR]
         return wire
 
-    def _live_folders(self) -> dict[str, RunFolder]:
+    def _pieces(self) -> dict[str, list[dict[str, Any]]]:
+        """The pieces of logs by the keys that have them; that of stderr is left out where there are none."""
+        found: dict[str, list[dict[str, Any]]] = {OFFSET_KEYS[Stream.STDOUT]: []}
+        for piece in self._shipment.pieces:
+            pieces = found.setdefault(OFFSET_KEYS[piece.stream], [])
+            pieces.append({"run": piece.run, "offset": piece.offset, "data": piece.data})
+        return found
+
+    def _live_logs(self) -> dict[str, Live]:
         return {
-            run.run: self._folder(run.run)
+            run.run: (self._folder(run.run), run.streams)
             for run in self._work.live()
             if run.status is Status.RUNNING and not run.unwanted
         }

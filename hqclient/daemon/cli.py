@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from hqserver.domain.crash import crash_point
+from hqserver.domain.crash import crash_point, mistyped
 from hqserver.domain.settings import SettingError
 from hqserver.domain.version import VERSION
 
@@ -57,6 +57,8 @@ def _run(arguments: Sequence[str], begin: Callable[[Config, DataFolder], None]) 
     """The daemon's life; `begin` is called once the data folder is ours."""
     flags = vars(_parser().parse_args(arguments))
     file = flags.pop("config") or os.environ.get("HQCLIENT_CONFIG") or None
+    if wrong := mistyped():
+        return _complain(wrong, EXIT_WRONG_USE)
     try:
         config = load_config(flags, os.environ, Path(file) if file else None)
     except SettingError as problem:

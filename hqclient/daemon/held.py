@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from hqserver.domain.run import Stream
+
 from .instructions import Instruction, Kill, Pause, Resume, Send
 from .limits import Limits
 from .pause_orders import PauseOrders
@@ -75,6 +77,11 @@ class Run:
     def limits(self) -> Limits:
         """What the run may use."""
         return Limits() if self.order is None else self.order.limits
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams that have a log of their own."""
+        return tuple(Stream) if self.order is not None and self.order.split_output else (Stream.STDOUT,)
 
     def ran_seconds(self, now: float) -> float:
         """How long its command has run, the time it was paused not counted."""

@@ -1,4 +1,4 @@
-"""What is kept of runs whose result the server did not want: the log and how they ended, of the last
+"""What is kept of runs whose result the server did not want: the logs and how they ended, of the last
 hundred."""
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ KEPT = 100
 
 
 def keep_orphan(folder: RunFolder, orphans: Path) -> None:
-    """Put the run's log and exit record into `orphans/RUN/`. It blocks: call it off the event loop.
+    """Put the run's logs and exit record into `orphans/RUN/`. It blocks: call it off the event loop.
 
     Raises `OSError` when that is not possible.
     """
     orphan = orphans / folder.run_id
     orphan.mkdir(mode=0o700, exist_ok=True)
-    log = Path(folder.log_path)
-    if log.exists():
-        shutil.copyfile(log, orphan / "log")
+    for log in map(Path, map(folder.path_of, folder.streams())):
+        if log.exists():
+            shutil.copyfile(log, orphan / log.name)
     order, record = folder.read_order(), folder.exit_record()
     known = {
         "run": folder.run_id,

@@ -7,7 +7,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+from hqserver.domain.run import Stream
 
 from .limits import Limits
 from .runs.failures import ACTIONS, FailurePattern
@@ -25,13 +27,25 @@ VERDICTS = (APPLIED, SUPERSEDED, UNKNOWN)
 """What the server says of a report."""
 
 
+OFFSET_KEYS = {Stream.STDOUT: "output", Stream.STDERR: "stderr"}
+"""Where beats have the pieces of each stream's logs, and answers their offsets."""
+
+
+class Log(NamedTuple):
+    """The log of a run's stream."""
+
+    run: str
+    stream: Stream = Stream.STDOUT
+
+
 class ProtocolError(Exception):
     """An answer that is not what PROTOCOL.md says; the sentence names the key."""
 
 
 @dataclass(frozen=True)
 class StartOrder:
-    """One run the server wants started. `cpus` 0 is the whole machine, `log_limit` is in bytes.
+    """One run the server wants started. `cpus` 0 is the whole machine, `log_limit` is in bytes. `split_output`: stderr
+    gets a log of its own.
 
     `hook` names the job's hook that it runs (`onSuccess`), "" for the job's own command.
     """
@@ -46,6 +60,7 @@ class StartOrder:
     cpus: int
     log_limit: int
     kill_grace_seconds: float
+    split_output: bool
     progress_patterns: tuple[str, ...]
     failure_patterns: tuple[FailurePattern, ...]
     limits: Limits
@@ -65,6 +80,7 @@ class StartOrder:
             "cpus": self.cpus,
             "logLimit": self.log_limit,
             "killGrace": self.kill_grace_seconds,
+            "splitOutput": self.split_output,
             "progressPatterns": list(self.progress_patterns),
             "failurePatterns": [each._asdict() for each in self.failure_patterns],
             "hook": self.hook,
@@ -139,12 +155,16 @@ class Registration:
 
 @dataclass(frozen=True)
 class Answer:
-    """The server's answer to `clientBeat`: orders, a verdict by report id, a log offset by run."""
+    """The server's answer to `clientBeat`: orders, a verdict by report id, the offset of each log it tells of.
+
+    `knows_stderr`: it said of stderr what it has. An older server that knows nothing of it does not.
+    """
 
     interval_seconds: float
     orders: tuple[RunOrder | ClientOrder, ...] = ()
     verdicts: Mapping[str, str] = field(default_factory=dict)
-    offsets: Mapping[str, int] = field(default_factory=dict)
+    offsets: Mapping[Log, int] = field(default_factory=dict)
+    knows_stderr: bool = False
 
 
 def read_registration(value: object) -> Registration:
@@ -166,13 +186,18 @@ def read_answer(value: object) -> Answer:
     """
     answer = _struct(value, "answer")
     verdicts = _get(answer, "results", dict, {})
-    offsets = _get(answer, "output", dict, {})
+    offsets = {
+        Log(run, stream): _whole(offset, f"{key}.{run}")
+        for stream, key in OFFSET_KEYS.items()
+        for run, offset in _get(answer, key, dict, {}).items()
+    }
     orders = (_read_order(order) for order in _get(answer, "orders", list, []))
     return Answer(
         interval_seconds=_interval(answer),
         orders=tuple(order for order in orders if order is not None),
         verdicts={report: verdict for report, verdict in verdicts.items() if verdict in VERDICTS},
-        offsets={run: _whole(offset, f"output.{run}") for run, offset in offsets.items()},
+        offsets=offsets,
+        knows_stderr=OFFSET_KEYS[Stream.STDERR] in answer,
     )
 
 
@@ -239,6 +264,7 @@ def _read_start(run: str, order: Mapping[str, object]) -> StartOrder:
         cpus=_whole(order.get("cpus", 1), "cpus"),
         log_limit=_whole(order.get("logLimit", 64 << 20), "logLimit"),
         kill_grace_seconds=_number(order.get("killGrace", 10.0), "killGrace"),
+        split_output=_get(order, "splitOutput", bool, False),
         progress_patterns=tuple(str(pattern) for pattern in patterns),
         failure_patterns=tuple(map(_read_failure_pattern, _get(order, "failurePatterns", list, []))),
         limits=Limits.of_order(order, _number),

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hqserver.domain.run import Stream
+
 from .host_os import Moment
-from .runs.runfolder import ExitRecord
+from .runs.exit_record import ExitRecord, LogSummary
 
 STARTED, PAUSED, RESUMED, REFUSED, ENDED = "started", "paused", "resumed", "refused", "ended"
 """The kinds of reports."""
@@ -57,7 +59,18 @@ def ended_report(run: str, record: ExitRecord) -> Report:
         "progress": record.progress,
         "cpuSeconds": record.cpu_seconds,
         "maxMemory": record.max_memory_kb,
+        **_of_stderr(record.stderr),
     }
+
+
+def _of_stderr(log: LogSummary | None) -> Report:
+    return {} if log is None else {"stderrSize": log.size, "stderrHash": log.sha256, "stderrTruncated": log.truncated}
+
+
+def log_sizes(report: Report) -> dict[Stream, int]:
+    """The final size of each log that the run of an `ended` report has."""
+    stderr = {Stream.STDERR: int(report["stderrSize"])} if "stderrSize" in report else {}
+    return {Stream.STDOUT: int(report["logSize"]), **stderr}
 
 
 def for_wire(report: Report) -> Report:

@@ -1,4 +1,4 @@
-"""Logs of runs: one file each, appended by offset (PROMISES 2.6).
+"""Logs of runs: one file each, two where stderr is kept apart, appended by offset (PROMISES 2.6).
 
 A file is found by the numbers of its job and run, never by a path from outside. It exists only once there is output.
 """
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hqserver.domain.crash import crash_point
+from hqserver.domain.run import Stream
 
 from .room import Room
 from .trouble import is_full
@@ -21,6 +22,7 @@ from .trouble import is_full
 _LOG = logging.getLogger(__name__)
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _JOBS_A_FOLDER = 1000
+_ENDINGS = {Stream.STDOUT: "log", Stream.STDERR: "stderr.log"}
 _STRIPES = 64
 
 
@@ -33,21 +35,21 @@ class OutputFiles:
         # Two beats of one client may overlap when the first timed out: an append is a check and a write.
         self._locks = tuple(threading.Lock() for _ in range(_STRIPES))
 
-    def path(self, job_id: int, run_id: str) -> Path:
-        """Where the run's log is. Raises `ValueError` for anything that is not a run id."""
+    def path(self, job_id: int, run_id: str, stream: Stream = Stream.STDOUT) -> Path:
+        """Where the log of the run's stream is. Raises `ValueError` for anything that is not a run id."""
         if not _RUN_ID.fullmatch(run_id):
             raise ValueError(f"{run_id!r} is not the id of a run")
-        return self.folder / str(job_id // _JOBS_A_FOLDER) / f"{job_id}-{run_id}.log"
+        return self.folder / str(job_id // _JOBS_A_FOLDER) / f"{job_id}-{run_id}.{_ENDINGS[stream]}"
 
-    def append(self, job_id: int, run_id: str, offset: int, data: bytes) -> int:
+    def append(self, job_id: int, run_id: str, offset: int, data: bytes, stream: Stream = Stream.STDOUT) -> int:
         """Append `data` if the log ends at `offset`; the offset at which the next piece is wanted.
 
         A piece that is there already, or that leaves a gap, changes nothing: the sender goes on where the answer says.
         Raises `OSError` where nothing of it could be written; of a part, the answer tells.
         """
-        path = self.path(job_id, run_id)
+        path = self.path(job_id, run_id, stream)
         with self._locks[int(run_id[:8], 16) % _STRIPES]:
-            size = self.size(job_id, run_id)
+            size = self.size(job_id, run_id, stream)
             if offset != size or not data:
                 return size
             crash_point("log_before_appended")
@@ -67,21 +69,24 @@ class OutputFiles:
         """Remove these logs of a job that is gone. A log that is not there, or cannot go, is left alone."""
         for run_id in run_ids:
             try:
-                self.path(job_id, run_id).unlink(missing_ok=True)
+                for stream in Stream:
+                    self.path(job_id, run_id, stream).unlink(missing_ok=True)
             except OSError as problem:
                 _LOG.warning("the log of run %s of job %d, which is deleted, stays: %s", run_id, job_id, problem)
 
-    def size(self, job_id: int, run_id: str) -> int:
+    def size(self, job_id: int, run_id: str, stream: Stream = Stream.STDOUT) -> int:
         """Bytes of the log that are here; 0 where nobody can say, which reading it logs."""
         try:
-            return self.path(job_id, run_id).stat().st_size
+            return self.path(job_id, run_id, stream).stat().st_size
         except OSError:
             return 0
 
-    def read(self, job_id: int, run_id: str, offset: int = 0, limit: int | None = None) -> bytes:
+    def read(
+        self, job_id: int, run_id: str, offset: int = 0, limit: int | None = None, stream: Stream = Stream.STDOUT
+    ) -> bytes:
         """The log from `offset`; at most `limit` bytes, and none of a log that is gone or cannot be read."""
         try:
-            with self.path(job_id, run_id).open("rb") as log:
+            with self.path(job_id, run_id, stream).open("rb") as log:
                 log.seek(offset)
                 return log.read() if limit is None else log.read(limit)
         except FileNotFoundError:

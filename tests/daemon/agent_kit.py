@@ -74,6 +74,8 @@ class FakeServer:
         self.reports: list[dict[str, Any]] = []
         self.verdicts: dict[str, str] = {}
         self.logs: dict[str, bytes] = {}
+        self.stderr: dict[str, bytes] = {}
+        self.knows_stderr = True
         self.beats: list[dict[str, Any]] = []
         self.registrations: list[dict[str, Any]] = []
         self.secret = secrets.token_hex(8)
@@ -154,19 +156,18 @@ class FakeServer:
         if secret != self.secret:
             raise ServerFault(401, "this server does not know the client's secret")
         self.beats.append(beat)
-        offsets = {}
-        for piece in beat["output"]:
-            log = self.logs.setdefault(piece["run"], b"")
-            if piece["offset"] == len(log):
-                self.logs[piece["run"]] = log + piece["data"]
-            offsets[piece["run"]] = len(self.logs[piece["run"]])
+        offsets = self._take(beat["output"], self.logs)
+        stderr = {"stderr": self._take(beat.get("stderr", []), self.stderr)} if self.knows_stderr else {}
         results = {}
         for report in beat["reports"]:
             self.reports.append(report)
             if report["kind"] == "ended":
-                log = self.logs.get(report["run"], b"")
-                if (len(log), hashlib.sha256(log).hexdigest()) != (report["logSize"], report["logHash"]):
-                    self.problems.append(f"{report['run']} ended before its log was complete")
+                for logs, name in ((self.logs, "log"), (self.stderr, "stderr")):
+                    log = logs.get(report["run"], b"")
+                    told = report.get(f"{name}Size", 0), report.get(f"{name}Hash", hashlib.sha256().hexdigest())
+                    known = name == "log" or self.knows_stderr
+                    if known and (len(log), hashlib.sha256(log).hexdigest()) != told:
+                        self.problems.append(f"{report['run']} ended before its {name} was complete")
             if report["kind"] in _ANSWERS.get(self.orders.get(report["run"], {}).get("kind", ""), ()):
                 del self.orders[report["run"]]
             results[report["id"]] = self.verdicts.get(report["run"], "applied")
@@ -175,7 +176,16 @@ class FakeServer:
             "orders": [order for run, order in self.orders.items() if self._unknown_yet(run, order, beat)],
             "results": results,
             "output": offsets,
+            **stderr,
         }
+
+    def _take(self, pieces: list[dict[str, Any]], logs: dict[str, bytes]) -> dict[str, int]:
+        """Append the pieces where the logs end; the offsets to answer."""
+        for piece in pieces:
+            log = logs.setdefault(piece["run"], b"")
+            if piece["offset"] == len(log):
+                logs[piece["run"]] = log + piece["data"]
+        return {piece["run"]: len(logs[piece["run"]]) for piece in pieces}
 
     def _unknown_yet(self, run: str, order: dict[str, Any], beat: dict[str, Any]) -> bool:
         return order["kind"] != "start" or (run not in beat["queued"] and not self.of(run, "started"))

@@ -36,6 +36,7 @@ def an_order(command: str = "true", **fields: Any) -> dict[str, Any]:
         "cpus": 1,
         "logLimit": 1 << 20,
         "killGrace": 0.3,
+        "splitOutput": False,
         "progressPatterns": [],
         "hook": "",
         "failurePatterns": [],

@@ -12,6 +12,7 @@ from hqclient.daemon.protocol import (
     BadOrder,
     EndOrder,
     KillOrder,
+    Log,
     PauseOrder,
     ProtocolError,
     RestartOrder,
@@ -22,6 +23,7 @@ from hqclient.daemon.protocol import (
     read_registration,
     read_start_order,
 )
+from hqserver.domain.run import Stream
 
 RUN, SHA = "0123456789abcdef" * 2, "0123456789abcdef" * 4
 
@@ -43,17 +45,23 @@ def test_an_answer_is_read() -> None:
             "orders": [start, {"kind": "kill", "run": RUN, "reason": "cancelled"}, {"kind": "dance", "run": RUN}],
             "results": {"a": "applied", "b": "superseded", "c": "unknown", "d": "perhaps"},
             "output": {RUN: 2.0**40},
+            "stderr": {RUN: 7},
         }
     )
     assert answer.orders == (read_start_order(start), KillOrder(RUN, "cancelled"))
     assert answer.verdicts == {"a": "applied", "b": "superseded", "c": "unknown"}
-    assert answer.offsets == {RUN: 2**40}
+    assert answer.offsets == {Log(RUN): 2**40, Log(RUN, Stream.STDERR): 7}
+    assert answer.knows_stderr
+
+
+def test_an_answer_without_a_word_of_stderr_is_that_of_a_server_that_does_not_know_it() -> None:
+    assert not read_answer({"interval": 5.0, "output": {RUN: 3}}).knows_stderr
 
 
 def test_a_start_order_need_not_name_a_limit_or_a_hook() -> None:
-    left_out = ("maxTime", "minTime", "maxSilence", "maxMemory", "lease", "failurePatterns", "hook")
+    left_out = ("maxTime", "minTime", "maxSilence", "maxMemory", "lease", "failurePatterns", "hook", "splitOutput")
     order = read_start_order({key: value for key, value in an_order().items() if key not in left_out})
-    assert (order.limits, order.failure_patterns, order.hook) == (Limits(), (), "")
+    assert (order.limits, order.failure_patterns, order.hook, order.split_output) == (Limits(), (), "", False)
 
 
 def test_orders_for_runs_and_for_the_client_itself_are_read() -> None:

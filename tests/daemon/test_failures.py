@@ -86,6 +86,7 @@ def test_a_run_tells_which_failure_was_found_and_ends_as_it_does(tmp_path: Path)
     assert (record.failure, record.failure_line) == ("licence", "license server lic7 unreachable")
 
 
+@pytest.mark.slow
 def test_a_catastrophic_pattern_costs_the_log_nothing(tmp_path: Path) -> None:
     command = "i=0; while [ $i -lt 20 ]; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa$i; i=$((i+1)); done; echo over"
     folder, record = run_to_end(tmp_path, command, failurePatterns=[{"pattern": "(a+)+b", "action": "fatal"}])

@@ -2,9 +2,9 @@ import hashlib
 import resource
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_kit import an_order
@@ -68,19 +68,22 @@ def test_one_line_of_50_mb_without_a_newline_leaves_a_small_log(tmp_path: Path) 
     assert summary.truncated
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[int]:
     """No file of this process may grow beyond this many bytes: the cheapest full disk there is."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield 2000
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield 2000
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_cuts_the_log_and_stops_nothing(tmp_path: Path, small_files: int) -> None:
-    content, summary = logged(tmp_path / "log", 100_000, *(b"x" * 100 for _ in range(100)))
-    assert content == b"x" * small_files
-    assert summary == LogSummary(small_files, hashlib.sha256(content).hexdigest(), True)
+def test_a_full_disk_cuts_the_log_and_stops_nothing(tmp_path: Path) -> None:
+    with small_files() as most:
+        content, summary = logged(tmp_path / "log", 100_000, *(b"x" * 100 for _ in range(100)))
+    assert content == b"x" * most
+    assert summary == LogSummary(most, hashlib.sha256(content).hexdigest(), True)
 
 
 def test_a_disk_that_has_room_again_gets_the_rest(tmp_path: Path) -> None:

@@ -375,8 +375,9 @@ def test_a_kill_order_for_a_run_that_is_long_settled_is_answered_and_not_left_to
 
 @pytest.mark.parametrize("first", EVENTS)
 def test_no_sequence_of_events_launches_a_run_twice_or_moves_it_back(first: str) -> None:
+    order = a_start_order()
     for rest in itertools.product(EVENTS, repeat=3):
-        work, order = Work(1), a_start_order()
+        work = Work(1)
         work.ordered(order, 0.0)
         launches, status, gone = 0, Status.ACCEPTING, False
         for event in ("kept" if first == "started" else first, first, *rest):

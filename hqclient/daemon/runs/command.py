@@ -19,7 +19,10 @@ _ARGUMENTS = {"cmd": ("/d", "/s", "/c"), "powershell": ("-NoProfile", "-Command"
 
 @dataclass(frozen=True)
 class Command:
-    """What the runner needs of a start order (PROTOCOL.md). `shell` is "" for the platform's own."""
+    """What the runner needs of a start order (PROTOCOL.md). `shell` is "" for the platform's own.
+
+    `split_output`: stderr has a log of its own.
+    """
 
     run: str
     text: str
@@ -27,6 +30,7 @@ class Command:
     environment: Mapping[str, str]
     log_limit: int
     kill_grace_seconds: float
+    split_output: bool
     progress_patterns: tuple[str, ...]
     failure_patterns: tuple[FailurePattern, ...]
     limits: Limits
@@ -45,6 +49,7 @@ class Command:
             environment={**order["environment"], RUN_TOKEN: run},
             log_limit=int(order["logLimit"]),
             kill_grace_seconds=float(order["killGrace"]),
+            split_output=bool(order.get("splitOutput", False)),
             progress_patterns=tuple(order["progressPatterns"]),
             failure_patterns=tuple(
                 FailurePattern(each["pattern"], each["action"]) for each in order.get("failurePatterns", [])

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..host_os import Moment
 
@@ -13,6 +14,14 @@ EXIT_RECORD_SIZE = 4096
 """Bytes that a record takes, whatever it says."""
 MAX_REASON_LENGTH = 1000
 """Characters of a reason that are kept."""
+
+
+class LogSummary(NamedTuple):
+    """A finished log: bytes in the file, their SHA-256 in hex, whether the command printed more than that."""
+
+    size: int
+    sha256: str
+    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class ExitRecord:
     `limit`: the limit it had reached when it was killed for that, or failed for it (`limits`), otherwise "".
     `failure`, `failure_line`: what a failure pattern found in the output (`failures`), "" for nothing.
     `log_hash`: SHA-256 of the file `log`, in hex. `max_memory_kb`: of the largest process of the tree.
+    `stderr`: the file `stderr`, None where the run does not keep that apart.
     """
 
     exit_code: int
@@ -40,6 +50,7 @@ class ExitRecord:
     limit: str = ""
     failure: str = ""
     failure_line: str = ""
+    stderr: LogSummary | None = None
 
     def encode(self, run_id: str) -> bytes:
         """The record of that run with its checksum, padded to the size that was preallocated."""
@@ -67,6 +78,7 @@ class ExitRecord:
                 return None
             fields["started_at"] = Moment(*fields["started_at"])
             fields["ended_at"] = Moment(*fields["ended_at"])
+            fields["stderr"] = LogSummary(*fields["stderr"]) if fields.get("stderr") else None
             known = {field.name for field in dataclasses.fields(cls)}
             # What a newer runner adds must not cost what it says besides, should the client go back to older code.
             return cls(**{name: value for name, value in fields.items() if name in known})

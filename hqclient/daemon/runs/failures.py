@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hqserver.domain.pattern import compiled
+from hqserver.domain.run import Stream
 
-from .lines import LineWindow, TookTooLong, limited_time
+from .lines import StreamLines, TookTooLong, limited_time
 
 FATAL, RETRY, LICENCE = "fatal", "retry", "licence"
 ACTIONS = (FATAL, RETRY, LICENCE)
@@ -36,15 +37,15 @@ class Failure(NamedTuple):
 class FailureScanner:
     """Finds the first line that one of the patterns matches, at a bounded cost.
 
-    Of what came between two looks only the end is looked at: 256 KB, 4000 lines of at most 4 KB. A pattern that takes
-    more than a second of CPU time for them is given up, so that however bad all of them are, the output waits for them
-    once and for less than a minute. Nothing is looked for any more once a line was found: what follows a failure is
-    mostly its consequence.
+    Of what came between two looks only the end is looked at: 256 KB of each stream, 4000 lines of at most 4 KB. A
+    pattern that takes more than a second of CPU time for them is given up, so that however bad all of them are, the
+    output waits for them once and for less than a minute. Nothing is looked for any more once a line was found: what
+    follows a failure is mostly its consequence.
     """
 
     def __init__(self, patterns: Sequence[FailurePattern]) -> None:
         self._patterns = list(patterns)
-        self._lines = LineWindow(_WINDOW, _MAX_LINES)
+        self._lines = StreamLines(_WINDOW, _MAX_LINES)
         self._complaints: list[str] = []
         self.found: Failure | None = None
 
@@ -53,10 +54,10 @@ class FailureScanner:
         """Whether whole lines wait for a look."""
         return self.found is None and self._lines.pending
 
-    def feed(self, data: bytes) -> None:
-        """Take a piece of output; lines may be cut anywhere between two pieces."""
+    def feed(self, data: bytes, stream: Stream = Stream.STDOUT) -> None:
+        """Take a piece of output; lines may be cut anywhere between two pieces of a stream."""
         if self._patterns and self.found is None:
-            self._lines.feed(data)
+            self._lines.feed(data, stream)
 
     def end_line(self) -> None:
         """No more output comes: the last line is whole too."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from hqserver.domain.run import Stream
+
 MAX_LINE = 4096
 """Characters of a line that are looked at."""
 PATIENCE_SECONDS = 1.0
@@ -47,6 +49,38 @@ class LineWindow:
         del self._buffer[:end]
         self.pending = False
         return [line[:MAX_LINE] for line in _LINE_END.split(text)[-self._most :]]
+
+
+class StreamLines:
+    """A `LineWindow` for each stream, so that no line of one is cut by what comes on the other."""
+
+    def __init__(self, size: int, most: int) -> None:
+        self._size = size
+        self._most = most
+        self._windows: dict[Stream, LineWindow] = {}
+        self._latest = Stream.STDOUT
+
+    @property
+    def pending(self) -> bool:
+        """Whether whole lines wait for a look."""
+        return any(window.pending for window in self._windows.values())
+
+    def feed(self, data: bytes, stream: Stream) -> None:
+        """Take a piece of output; lines may be cut anywhere between two pieces of a stream."""
+        self._latest = stream
+        if stream not in self._windows:
+            self._windows[stream] = LineWindow(self._size, self._most)
+        self._windows[stream].feed(data)
+
+    def end_line(self) -> None:
+        """No more output comes: the last line of each stream is whole too."""
+        for window in self._windows.values():
+            window.end_line()
+
+    def take(self) -> list[str]:
+        """The lines since the last call: in the order of their stream, those of the one that spoke last at the end."""
+        streams = sorted(self._windows, key=lambda stream: stream is self._latest)
+        return [line for stream in streams if self._windows[stream].pending for line in self._windows[stream].take()]
 
 
 class TookTooLong(Exception):

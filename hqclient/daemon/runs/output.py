@@ -1,4 +1,4 @@
-"""What a command prints: into a log of limited size, and past the patterns of progress and failure."""
+"""What a command prints: into logs of limited size, and past the patterns of progress and failure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import hashlib
 import mmap
 import os
 import time
-from typing import NamedTuple
 
+from hqserver.domain.run import Stream
+
+from .exit_record import LogSummary
 from .failures import Failure, FailurePattern, FailureScanner
 from .progress import ProgressScanner
 from .runfolder import RunFolder
@@ -16,14 +18,6 @@ MIN_LOG_LIMIT = 1024
 _MAX_TAIL = 32 << 20
 _MARKER_ROOM = 256
 _SCAN_INTERVAL_SECONDS = 0.25
-
-
-class LogSummary(NamedTuple):
-    """A finished log: bytes in the file, their SHA-256 in hex, whether the command printed more than that."""
-
-    size: int
-    sha256: str
-    truncated: bool
 
 
 class BoundedLog:
@@ -127,7 +121,10 @@ class _Tail:
 
 
 class RunOutput:
-    """Takes all a command prints: logs it, and a few times a second looks for progress and failures in it."""
+    """Takes all a command prints: logs it, and a few times a second looks for progress and failures in it.
+
+    Where its streams are split, each has a log, and each log the whole limit.
+    """
 
     def __init__(
         self,
@@ -135,19 +132,23 @@ class RunOutput:
         log_limit: int,
         patterns: tuple[str, ...],
         failure_patterns: tuple[FailurePattern, ...] = (),
+        *,
+        split: bool = False,
     ) -> None:
         self._folder = folder
         self._log = BoundedLog(folder.log_path, log_limit)
+        self._stderr = BoundedLog(folder.stderr_path, log_limit) if split else None
         self._scanner = ProgressScanner(patterns)
         self._failures = FailureScanner(failure_patterns)
         self._next_scan_at = 0.0
         self.progress = 0.0
 
-    def feed(self, data: bytes) -> None:
-        """Take a piece of output as it came through the pipe."""
-        self._log.write(data)
-        self._scanner.feed(data)
-        self._failures.feed(data)
+    def feed(self, data: bytes, stream: Stream = Stream.STDOUT) -> None:
+        """Take a piece of output as it came through the stream's pipe."""
+        log = self._stderr if stream is Stream.STDERR and self._stderr is not None else self._log
+        log.write(data)
+        self._scanner.feed(data, stream)
+        self._failures.feed(data, stream)
         if time.monotonic() >= self._next_scan_at:
             self.scan()
 
@@ -161,7 +162,7 @@ class RunOutput:
         return self._scanner.pending or self._failures.pending
 
     def say(self, sentence: str) -> None:
-        """Add a line of the farm's own to the log."""
+        """Add a line of the farm's own to the log of stdout."""
         self._log.write(f"{sentence}\n".encode("utf-8", "replace"))
 
     def seconds_to_scan(self) -> float | None:
@@ -182,9 +183,9 @@ class RunOutput:
             self.progress = found
             self._folder.write_progress(found)
 
-    def close(self) -> LogSummary:
-        """The last look at the output, then the log's end."""
+    def close(self) -> tuple[LogSummary, LogSummary | None]:
+        """The last look at the output, then the end of the log, and of that of stderr where it has one."""
         self._scanner.end_line()
         self._failures.end_line()
         self.scan()
-        return self._log.close()
+        return self._log.close(), None if self._stderr is None else self._stderr.close()

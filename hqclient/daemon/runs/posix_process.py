@@ -44,12 +44,12 @@ def prepare_process() -> int:
     return wake
 
 
-def spawn(arguments: list[str], environment: dict[str, str], output: int) -> int:
-    """Start the program in its own session with nothing but /dev/null and `output` open. Returns its pid."""
+def spawn(arguments: list[str], environment: dict[str, str], output: int, errors: int) -> int:
+    """Start the program in its own session with nothing but /dev/null, `output` and `errors` open. Returns its pid."""
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, output, 1),
-        (os.POSIX_SPAWN_DUP2, output, 2),
+        (os.POSIX_SPAWN_DUP2, errors, 2),
     ]
     try:
         return os.posix_spawn(
@@ -67,7 +67,7 @@ def spawn(arguments: list[str], environment: dict[str, str], output: int) -> int
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=errors,
             start_new_session=True,
         )
         child.returncode = 0  # it is reaped here, by pid: Popen must not wait for it

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import psutil
 
 from hqserver.domain.crash import crash_point
+from hqserver.domain.run import Stream
 
 from .. import host_os
 from ..host_os import Moment
@@ -45,12 +46,15 @@ class CommandRun:
         self._command = command
         self._wake = wake
         self._cgroup = cgroup
-        self._output = RunOutput(folder, command.log_limit, command.progress_patterns, command.failure_patterns)
+        self._output = RunOutput(
+            *(folder, command.log_limit, command.progress_patterns, command.failure_patterns),
+            split=command.split_output,
+        )
         self._ending = Ending(command.kill_grace_seconds)
         self._watchdog = Watchdog(folder, command.limits, lambda: process_tree.descendants(os.getpid()))
         self._ran_seconds = 0.0
         self._poll = select.poll()
-        self._pipe = -1
+        self._pipes: dict[int, Stream] = {}
         self._pid = 0
         self._exit_code: int | None = None
         self._has_children = True
@@ -79,7 +83,7 @@ class CommandRun:
             self._until_nothing_is_left()
             self._drain()
         finally:
-            os.close(self._pipe)
+            self._close_pipes()
         crash_point("command_ended")
         if self._left_behind:
             ended = f"{self._left_behind} process{'es' if self._left_behind > 1 else ''}"
@@ -88,25 +92,37 @@ class CommandRun:
 
     def _start(self) -> None:
         arguments = program_and_arguments(self._command)
-        self._pipe, output = os.pipe()
-        os.set_blocking(self._pipe, False)
+        output = self._open_pipe(Stream.STDOUT)
+        errors = self._open_pipe(Stream.STDERR) if self._command.split_output else output
         try:
             os.chdir(self._folder.working_directory)
-            self._pid = spawn(arguments, dict(self._command.environment), output)
+            self._pid = spawn(arguments, dict(self._command.environment), output, errors)
         except (OSError, ValueError) as problem:
-            os.close(self._pipe)
+            self._close_pipes()
             raise CannotStart.because(problem) from problem
         finally:
-            os.close(output)
+            for descriptor in {output, errors}:
+                os.close(descriptor)
             os.chdir("/")
-        self._poll.register(self._pipe, select.POLLIN)
-        self._poll.register(self._wake, select.POLLIN)
+        for descriptor in (*self._pipes, self._wake):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def _open_pipe(self, stream: Stream) -> int:
+        """Make the pipe of a stream; the end that the command writes to."""
+        pipe, end = os.pipe()
+        os.set_blocking(pipe, False)
+        self._pipes[pipe] = stream
+        return end
+
+    def _close_pipes(self) -> None:
+        for pipe in self._pipes:
+            os.close(pipe)
 
     def _until_nothing_is_left(self) -> None:
         while True:
             for descriptor, _ in self._poll.poll(self._patience_milliseconds()):
-                if descriptor == self._pipe:
-                    self._read()
+                if descriptor in self._pipes:
+                    self._read(descriptor)
                 elif signal.SIGTERM in os.read(self._wake, 4096):
                     self._look_for_kill()
             self._reap()
@@ -132,24 +148,25 @@ class CommandRun:
             seconds = min(seconds, to_scan)
         return None if seconds == math.inf else max(0, math.ceil(seconds * 1000))
 
-    def _read(self) -> None:
+    def _read(self, pipe: int) -> None:
         """Take what the pipe holds, but come back to everything else after a megabyte."""
         for _ in range(_READS_IN_A_ROW):
             try:
-                data = os.read(self._pipe, _READ_SIZE)
+                data = os.read(pipe, _READ_SIZE)
             except BlockingIOError:
                 return
             if not data:
-                self._poll.unregister(self._pipe)
+                self._poll.unregister(pipe)
                 return
-            self._output.feed(data)
+            self._output.feed(data, self._pipes[pipe])
             self._watchdog.printed()
 
     def _drain(self) -> None:
-        """Take what the dead have left in the pipe; whoever else may hold it open is not waited for."""
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self._pipe, _READ_SIZE):
-                self._output.feed(data)
+        """Take what the dead have left in the pipes; whoever else may hold them open is not waited for."""
+        for pipe, stream in self._pipes.items():
+            with contextlib.suppress(BlockingIOError):
+                while data := os.read(pipe, _READ_SIZE):
+                    self._output.feed(data, stream)
 
     def _reap(self) -> None:
         while self._has_children:
@@ -236,7 +253,7 @@ class CommandRun:
         too_soon = self._command.limits.ended_too_soon(self._ran_seconds)
         if code == 0 and not self._ending.killed and too_soon:
             code, limit, reason = 1, MIN_TIME, too_soon
-        log = self._output.close()
+        log, stderr = self._output.close()
         failure = self._output.failure or Failure("", "")
         return ExitRecord(
             exit_code=code if code >= 0 else 128 - code,
@@ -251,6 +268,7 @@ class CommandRun:
             log_size=log.size,
             log_hash=log.sha256,
             log_truncated=log.truncated,
+            stderr=stderr,
             progress=self._output.progress,
             cpu_seconds=self._cpu_seconds,
             max_memory_kb=self._max_memory_kb,

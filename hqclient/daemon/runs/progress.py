@@ -9,23 +9,24 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from hqserver.domain.progress import DEFAULT_PATTERNS, check_pattern
+from hqserver.domain.run import Stream
 
-from .lines import PATIENCE_SECONDS, LineWindow, TookTooLong, limited_time
+from .lines import PATIENCE_SECONDS, StreamLines, TookTooLong, limited_time
 
 _WINDOW = 64 << 10
 _MAX_LINES = 1000
 
 
 class ProgressScanner:
-    """Finds the last progress told in a stream of output, at a bounded cost.
+    """Finds the last progress told in the output, at a bounded cost.
 
-    Of what came between two looks only the end is looked at: 64 KB, a thousand lines of at most 4 KB. A caller's
-    pattern that takes more than a second of CPU time for them is given up.
+    Of what came between two looks only the end is looked at: 64 KB of each stream, a thousand lines of at most 4 KB. A
+    caller's pattern that takes more than a second of CPU time for them is given up.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = list(patterns)
-        self._lines = LineWindow(_WINDOW, _MAX_LINES)
+        self._lines = StreamLines(_WINDOW, _MAX_LINES)
         self._complaints: list[str] = []
         self._spent: dict[str, float] = {}
 
@@ -34,10 +35,10 @@ class ProgressScanner:
         """Whether whole lines wait for a look."""
         return self._lines.pending
 
-    def feed(self, data: bytes) -> None:
-        """Take a piece of output; lines may be cut anywhere between two pieces."""
+    def feed(self, data: bytes, stream: Stream = Stream.STDOUT) -> None:
+        """Take a piece of output; lines may be cut anywhere between two pieces of a stream."""
         if self._patterns:
-            self._lines.feed(data)
+            self._lines.feed(data, stream)
 
     def end_line(self) -> None:
         """No more output comes: the last line is whole too."""

@@ -3,6 +3,7 @@
 order.json   the start order, environment complete
 record       who runs the command, and the exit record; its runner keeps it locked for its whole life
 log          standard output and error of the command, append only
+stderr       standard error, where the order wants it apart from `log` (`splitOutput`), append only
 progress     0.000000 .. 1.000000, rewritten in place
 kill         there when the run is to be ended; says why
 pauses       there once the run has been paused; says how long, and since when it is (`pauses`)
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hqserver.domain.crash import crash_point
+from hqserver.domain.run import Stream
 
 from .. import host_os
 from ..host_os import Moment
@@ -40,7 +42,7 @@ __all__ = ["ExitRecord", "Pids", "RunFolder", "Standing"]
 _CLAIM_SIZE = 4096
 _RECORD_SIZE = _CLAIM_SIZE + EXIT_RECORD_SIZE
 _FORBIDDEN = "forbidden"
-_REUSABLE = {"order.json", "record", "log", "progress", "cwd"}
+_REUSABLE = {"order.json", "record", "log", "stderr", "progress", "cwd"}
 
 
 class Standing(Enum):
@@ -79,6 +81,7 @@ class RunFolder:
         # Plain text: objects of this class are made by the thousand, and joining Paths is slow.
         inside = str(path) + os.sep
         self.log_path = inside + "log"
+        self.stderr_path = inside + "stderr"
         self.working_directory = inside + "cwd"
         self._order_path = inside + "order.json"
         self._record_path = inside + "record"
@@ -117,7 +120,7 @@ class RunFolder:
             for path in (self._kill_path, self.pauses_path, self.lease_path):
                 Path(path).unlink(missing_ok=True)
             names = {path.name for path in self.path.iterdir()}
-            for path in (self.log_path, self._progress_path):
+            for path in (self.log_path, self.stderr_path, self._progress_path):
                 if Path(path).name in names and Path(path).stat().st_size:
                     os.truncate(path, 0)
             working_directory = Path(self.working_directory)
@@ -256,21 +259,30 @@ class RunFolder:
         except FileNotFoundError:
             return None
 
-    def log_size(self) -> int:
-        """Bytes of the log so far."""
+    def streams(self) -> tuple[Stream, ...]:
+        """The streams that have a log of their own here."""
+        order = self.read_order()
+        return tuple(Stream) if order and order.get("splitOutput") else (Stream.STDOUT,)
+
+    def log_size(self, stream: Stream = Stream.STDOUT) -> int:
+        """Bytes of the stream's log so far."""
         try:
-            return Path(self.log_path).stat().st_size
+            return Path(self.path_of(stream)).stat().st_size
         except FileNotFoundError:
             return 0
 
-    def read_log(self, offset: int, limit: int) -> bytes:
-        """At most `limit` bytes of the log from `offset`, b"" at its end."""
+    def read_log(self, offset: int, limit: int, stream: Stream = Stream.STDOUT) -> bytes:
+        """At most `limit` bytes of the stream's log from `offset`, b"" at its end."""
         try:
-            with _opened(self.log_path, os.O_RDONLY) as descriptor:
+            with _opened(self.path_of(stream), os.O_RDONLY) as descriptor:
                 os.lseek(descriptor, offset, os.SEEK_SET)
                 return os.read(descriptor, limit)
         except FileNotFoundError:
             return b""
+
+    def path_of(self, stream: Stream) -> str:
+        """Where the stream's log is, where it has one."""
+        return self.log_path if stream is Stream.STDOUT else self.stderr_path
 
     def write_progress(self, progress: float) -> None:
         """For the runner: the new progress. It has a fixed width, so that a reader never meets half a number."""

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hqserver.domain.crash import crash_point
+from hqserver.domain.run import Stream
 
 from ..host_os import Moment
 from ..limits import Limits
 from .cgroups import Cgroup
 from .command import Command
+from .exit_record import LogSummary
 from .kill_request import KillRequest
 from .process_tree import ProcessId
 from .runfolder import ExitRecord, RunFolder
@@ -76,7 +78,8 @@ def _lease_is_over(folder: RunFolder) -> KillRequest | None:
 
 
 def _record_without_command(folder: RunFolder, started_at: Moment, reason: str, kill: KillRequest | None) -> ExitRecord:
-    log = folder.read_log(0, folder.log_size())
+    logs = {stream: _summary(folder, stream) for stream in folder.streams()}
+    log = logs[Stream.STDOUT]
     return ExitRecord(
         exit_code=_FARM_FAILED if kill is None else 128 + _SIGTERM,
         signal=0 if kill is None else _SIGTERM,
@@ -85,13 +88,19 @@ def _record_without_command(folder: RunFolder, started_at: Moment, reason: str, 
         limit="" if kill is None else kill.limit,
         started_at=started_at,
         ended_at=Moment.now(),
-        log_size=len(log),
-        log_hash=hashlib.sha256(log).hexdigest(),
-        log_truncated=bool(log),
+        log_size=log.size,
+        log_hash=log.sha256,
+        log_truncated=log.truncated,
+        stderr=logs.get(Stream.STDERR),
         progress=folder.progress(),
         cpu_seconds=0.0,
         max_memory_kb=0,
     )
+
+
+def _summary(folder: RunFolder, stream: Stream) -> LogSummary:
+    log = folder.read_log(0, folder.log_size(stream), stream)
+    return LogSummary(len(log), hashlib.sha256(log).hexdigest(), truncated=bool(log))
 
 
 def main() -> int:

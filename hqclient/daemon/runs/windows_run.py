@@ -1,7 +1,7 @@
 """One command on Windows, from its start until nothing of its tree is left.
 
 Windows has neither sessions nor signals nor orphans that come home: the tree is found by descent and by the run's
-token, a thread reads the pipe, and the kill request is looked for on the disk.
+token, a thread reads each pipe, and the kill request is looked for on the disk.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import IO
 
 import psutil
+
+from hqserver.domain.run import Stream
 
 from ..host_os import Moment
 from ..limits import MIN_TIME
@@ -44,7 +47,10 @@ class CommandRun:
     def __init__(self, folder: RunFolder, command: Command, wake: int, cgroup: str = "") -> None:
         self._folder = folder
         self._command = command
-        self._output = RunOutput(folder, command.log_limit, command.progress_patterns, command.failure_patterns)
+        self._output = RunOutput(
+            *(folder, command.log_limit, command.progress_patterns, command.failure_patterns),
+            split=command.split_output,
+        )
         self._watchdog = Watchdog(folder, command.limits, self._members)
         self._own_request: KillRequest | None = None
         self._output_lock = threading.Lock()
@@ -66,11 +72,14 @@ class CommandRun:
             return self._record(started_at, problem.exit_code, f"could not run command: {problem}")
         self._folder.write_pids(Pids(ProcessId.own(), ProcessId.of(process.pid), started_at))
         on_start()
-        reader = threading.Thread(target=self._read, args=(process,), daemon=True)
-        reader.start()
+        pipes = [(process.stdout, Stream.STDOUT), (process.stderr, Stream.STDERR)]
+        readers = [threading.Thread(target=self._read, args=pair, daemon=True) for pair in pipes if pair[0] is not None]
+        for reader in readers:
+            reader.start()
         self._until_nothing_is_left(process)
-        # Somebody outside the tree may hold the pipe: what the dead left in it is read by then.
-        reader.join(timeout=1.0)
+        # Somebody outside the tree may hold a pipe: what the dead left in it is read by then.
+        for reader in readers:
+            reader.join(timeout=1.0)
         with self._output_lock:
             if self._left_behind:
                 self._output.say(f"[hqclient: the command left {self._left_behind} processes behind; ended]")
@@ -95,19 +104,18 @@ class CommandRun:
                 env=dict(self._command.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.PIPE if self._command.split_output else subprocess.STDOUT,
                 bufsize=0,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except (OSError, ValueError) as problem:
             raise CannotStart.because(problem) from problem
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with process.stdout as pipe:
+    def _read(self, pipe: IO[bytes], stream: Stream) -> None:
+        with pipe:
             while data := pipe.read(_READ_SIZE):
                 with self._output_lock:
-                    self._output.feed(data)
+                    self._output.feed(data, stream)
                 self._watchdog.printed()
 
     def _until_nothing_is_left(self, process: subprocess.Popen[bytes]) -> None:
@@ -169,7 +177,7 @@ class CommandRun:
         process_tree.wake(members)
 
     def _record(self, started_at: Moment, exit_code: int, reason: str, limit: str = "") -> ExitRecord:
-        log = self._output.close()
+        log, stderr = self._output.close()
         failure = self._output.failure or Failure("", "")
         return ExitRecord(
             exit_code=exit_code,
@@ -184,6 +192,7 @@ class CommandRun:
             log_size=log.size,
             log_hash=log.sha256,
             log_truncated=log.truncated,
+            stderr=stderr,
             progress=self._output.progress,
             cpu_seconds=self._cpu_seconds,
             max_memory_kb=self._max_memory_kb,

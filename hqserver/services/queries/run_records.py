@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from hqserver.domain.errors import BadParameters, NotFound
+from hqserver.domain.errors import BadParameters, NotFound, near_match
+from hqserver.domain.run import Stream
 from hqserver.services.attributes import moment
 from hqserver.services.farm import Farm
 from hqserver.store import jobs, runs
@@ -45,32 +46,39 @@ def _shown(farm: Farm, row: sqlite3.Row) -> dict[str, Any]:
         "reason": row["reason"] or "",
         "cpuSeconds": row["cpu_seconds"],
         "maxMemory": row["max_memory"],
+        "splitOutput": bool(row["split_output"]),
     }
 
 
-def run_output(farm: Farm, run_id: str, offset: int = 0, max_bytes: int = 1024 * 1024) -> dict[str, Any]:
+def run_output(
+    farm: Farm, run_id: str, offset: int = 0, max_bytes: int = 1024 * 1024, stream: str = Stream.STDOUT
+) -> dict[str, Any]:
     """A piece of what a run wrote, from a byte of it on; a negative offset counts from the end of what is here.
 
-    Of a log that is longer than its run says, what is beyond is left out. Raises `NotFound` and `BadParameters`.
+    Of a log that is longer than its run says, what is beyond is left out. A run that does not keep stderr apart has
+    nothing there, and never will. Raises `NotFound` and `BadParameters`.
     """
+    if stream not in tuple(Stream):
+        raise BadParameters(f"stream must be {' or '.join(Stream)}, not {stream[:64]!r}{near_match(stream, Stream)}")
+    source = Stream(stream)
     if not 1 <= max_bytes <= MOST_BYTES:
         raise BadParameters(f"max_bytes must be from 1 to {MOST_BYTES}, not {max_bytes}")
     with farm.database.read() as connection:
         # The end is read before the size: what a run that has ended wrote is here by then.
-        row = runs.log_of(connection, run_id)
+        row = runs.log_of(connection, run_id, source)
     if row is None:
         raise NotFound(f"there is no run {run_id[:64]!r}")
-    here = farm.output.size(row["job_id"], run_id)
-    ended = row["ended_at"] is not None
-    whole = row["log_size"] if ended and row["log_size"] is not None else here
+    here = farm.output.size(row["job_id"], run_id, source)
+    ended = row["ended_at"] is not None or not row["kept"]
+    whole = row["size"] if ended and row["size"] is not None else here
     size = min(here, whole)
     start = min(max(offset + size, 0) if offset < 0 else offset, size)
-    data = farm.output.read(row["job_id"], run_id, start, min(max_bytes, size - start))
+    data = farm.output.read(row["job_id"], run_id, start, min(max_bytes, size - start), source)
     return {
         "data": data,
         "offset": start,
         "next": start + len(data),
         "size": size,
         "ended": ended,
-        "truncated": bool(row["log_truncated"]) or here < whole,
+        "truncated": bool(row["truncated"]) or here < whole,
     }
