@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from sqlite_utils import Database as SchemaTools
 
+from . import compaction
 from .migrations import MIGRATIONS
 
 _DAMAGED = (
@@ -92,12 +94,17 @@ def applied_migrations(connection: sqlite3.Connection) -> set[str]:
 
 def unknown_migrations(connection: sqlite3.Connection) -> set[str]:
     """Names of migrations that only a newer server knows. Raises `sqlite3.Error`."""
+    return applied_migrations(connection) - _known_migrations()
+
+
+@cache
+def _known_migrations() -> frozenset[str]:
     with closing(sqlite3.connect(":memory:")) as empty:
-        known = {migration.name for migration in MIGRATIONS.pending(SchemaTools(empty))}
-    return applied_migrations(connection) - known
+        return frozenset(migration.name for migration in MIGRATIONS.pending(SchemaTools(empty)))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    compaction.prepare(connection)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
@@ -111,7 +118,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     unknown = unknown_migrations(connection)
     if unknown:
         raise StoreUnusable(f"the database {path} was written by a newer hqserver ({min(unknown)})")
-    MIGRATIONS.apply(SchemaTools(connection))
+    if applied_migrations(connection) != _known_migrations():
+        MIGRATIONS.apply(SchemaTools(connection))
+    try:
+        compaction.let_shrink(connection, path)
+    except sqlite3.Error as problem:
+        raise StoreUnusable(f"the database {path} cannot be written anew, which is done once: {problem}") from None
 
 
 def _check_files(path: Path) -> None:

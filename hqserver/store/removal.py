@@ -6,6 +6,8 @@ import json
 import sqlite3
 from collections.abc import Iterable
 
+from hqserver.domain.status import FINISHED_JOB, JobStatus
+
 
 def lose_parents(connection: sqlite3.Connection, gone: Iterable[int], at: float) -> None:
     """These jobs are about to be deleted: the children that stay are told that they have no such parent.
@@ -34,3 +36,41 @@ def delete(connection: sqlite3.Connection, job_ids: Iterable[int]) -> None:
     among = "IN (SELECT value FROM json_each(?))"
     connection.execute(f"DELETE FROM client_failure WHERE root_id {among}", gone)
     connection.execute(f"DELETE FROM job WHERE id {among}", gone)
+
+
+def up_to(connection: sqlite3.Connection, last: int, after: int, most: int, most_pieces: int) -> list[int]:
+    """The jobs behind `after` up to `last`, oldest first: at most so many, with about so many work items in all."""
+    rows = connection.execute(
+        """
+        SELECT id, (SELECT count(*) FROM work WHERE job_id = job.id) FROM job
+        WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
+        """,
+        (after, last, most),
+    )
+    found, pieces = list[int](), 0
+    for job_id, count in rows:
+        if found and pieces + count > most_pieces:
+            break
+        found.append(job_id)
+        pieces += count
+    return found
+
+
+def count_up_to(connection: sqlite3.Connection, last: int) -> int:
+    """How many jobs there are up to this id."""
+    return int(connection.execute("SELECT count(*) FROM job WHERE id <= ?", (last,)).fetchone()[0])
+
+
+def unfinished_up_to(connection: sqlite3.Connection, last: int) -> bool:
+    """Whether a job up to this id has not ended."""
+    unfinished = json.dumps([str(status) for status in JobStatus if status not in FINISHED_JOB])
+    return bool(
+        connection.execute(
+            """
+            SELECT EXISTS (
+                SELECT 1 FROM job INDEXED BY job_status WHERE status IN (SELECT value FROM json_each(?)) AND id <= ?
+            )
+            """,
+            (unfinished, last),
+        ).fetchone()[0]
+    )

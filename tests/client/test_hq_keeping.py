@@ -1,8 +1,9 @@
-"""`hq export` and `hq import`, and the same in Python."""
+"""`hq export`, `hq import`, `hq compact` and `hq reset`, and the same in Python."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from farm_kit import TestClient, submit
 from hq_over_services import ServicesHq
 
 from hqclient.cli.exits import Exit
-from hqclient.errors import Conflict
+from hqclient.errors import BadParameters, Conflict
+from hqserver.services.care import compacting, resetting
 from hqserver.services.farm import Farm
 
 
@@ -63,3 +65,43 @@ def test_python_exports_and_imports(farm: Farm, farm_hq: ServicesHq, kept: Path)
     assert again["jobs"][0]["specification"] == document["jobs"][0]["specification"]
     with pytest.raises(Conflict):
         farm_hq.farm.import_jobs(again)
+
+
+def test_compact_tells_how_large_the_database_was_and_is(farm_hq: ServicesHq) -> None:
+    said = farm_hq("compact")
+    assert (said.code, said.err) == (Exit.OK, "")
+    assert re.fullmatch(r"\d+\.\d MB, was \d+\.\d MB\n", said.out)
+    found = farm_hq("--json", "compact").json
+    assert (found["running"], found["failed"], found["after"]) == (False, "", found["before"])
+
+
+def test_reset_removes_all_jobs_and_names_the_copy(farm: Farm, farm_hq: ServicesHq) -> None:
+    for number in range(3):
+        submit(farm, name=f"job {number}", command="x")
+    said = farm_hq("reset", "--confirm", "delete all jobs")
+    assert (said.code, said.out) == (Exit.OK, "3 jobs removed\n")
+    assert re.search(r"folder of copies: before-reset-3-\d+T\d+Z\.db\n", said.err)
+    assert farm_hq.farm.count_jobs({}).count == 0
+    kept = submit(farm, name="new", command="x")
+    assert farm_hq("--json", "reset", "--last-job", "3", "--confirm", "delete all jobs").json["jobs"] == 0
+    assert [job.id for job in farm_hq.farm.find_jobs()] == [kept]
+
+
+def test_reset_needs_the_words(farm: Farm, farm_hq: ServicesHq) -> None:
+    submit(farm, name="a", command="x")
+    assert farm_hq("reset").code == Exit.USAGE
+    said = farm_hq("reset", "--confirm", "yes")
+    assert (said.code, said.out) == (Exit.REFUSED, "")
+    assert "confirm must be 'delete all jobs': this removes every job of the farm for good, 1 by now" in said.err
+    with pytest.raises(BadParameters):
+        farm_hq.farm.reset("please")
+
+
+def test_python_waits_until_it_has_ended(farm: Farm, farm_hq: ServicesHq, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call of the server answers before the end, and the last tells it."""
+    submit(farm, name="a", command="x")
+    for module in (compacting, resetting):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.0)
+    found = farm_hq.farm.reset("delete all jobs")
+    assert (found["running"], found["failed"], found["step"]) == (False, "", "done")
+    assert farm_hq.farm.compact()["running"] is False

@@ -6,11 +6,13 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -146,7 +148,7 @@ def while_expiring(live: LiveFarm, point: str) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from hqserver.app import open_farm; from hqserver.config import load\n"
-        "from hqserver.services import upkeep; from hqserver.clock import SystemClock\n"
+        "from hqserver.services.care import upkeep; from hqserver.clock import SystemClock\n"
         "class Later(SystemClock):\n"
         "    def now(self): return super().now() + 100 * 86400\n"
         "config = load({'data': sys.argv[1]}, {}, None)\n"
@@ -161,6 +163,48 @@ def while_expiring(live: LiveFarm, point: str) -> None:
     assert subprocess.run(words, check=False).returncode == 0
     live.start_server()
     assert root_ids(live) == []
+
+
+def while_compacting(live: LiveFarm, point: str) -> None:
+    """What was given back stays so, the rest is given back the next time, and nothing is lost."""
+    live.start_server()
+    kept = live.call("newjob", {"name": "kept"})[0]
+    gone = live.call("newjob", [{"name": "x", "description": "y" * 4000} for _ in range(1500)])
+    live.call("deleteJobs", gone)
+    stop(live)
+    live.start_server(env={"HQ_CRASH_AT": point})
+    with pytest.raises(Unanswered):
+        post(live.url, call_body("compactDatabase"))
+    assert ended_with(live) == EXIT_CRASHED
+    live.start_server()
+    assert root_ids(live) == [kept]
+    found = live.call("compactDatabase")
+    while found["running"]:
+        found = live.call("compactDatabase")
+    assert found["failed"] == ""
+    assert live.call("compactDatabase")["after"] < 2**21
+
+
+def while_resetting(live: LiveFarm, point: str) -> None:
+    """Asking again finishes it, and the copy has all that there was."""
+    live.start_server()
+    jobs = live.call("newjob", [{"name": "x", "children": [{"name": "below"}]} for _ in range(250)])
+    stop(live)
+    live.start_server(env={"HQ_CRASH_AT": point})
+    with pytest.raises(Unanswered):
+        post(live.url, call_body("resetFarm", "delete all jobs"))
+    assert ended_with(live) == EXIT_CRASHED
+    live.start_server()
+    assert (len(root_ids(live)) == 250) is (point == "reset_copied")
+    found = live.call("resetFarm", "delete all jobs", max(jobs))
+    while found["running"]:
+        found = live.call("resetFarm", "delete all jobs", found["lastJob"])
+    assert (found["failed"], found["left"]) == ("", 0)
+    assert root_ids(live) == []
+    (copy,) = (live.folder / "server" / "backups").glob("before-reset-*.db")
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM job").fetchone() == (500,)
+    assert live.call("newjob", {"name": "new"})[0] > max(jobs)
 
 
 SCENARIOS: dict[str, tuple[Callable[[LiveFarm, str], None], str]] = {
@@ -184,6 +228,9 @@ SCENARIOS: dict[str, tuple[Callable[[LiveFarm, str], None], str]] = {
     "restore_log_aside": (while_restoring, ""),
     "restore_done": (while_restoring, ""),
     "expiry_batch_done": (while_expiring, ""),
+    "compacted_in_part": (while_compacting, ""),
+    "reset_copied": (while_resetting, ""),
+    "reset_part_removed": (while_resetting, ""),
 }
 
 
@@ -424,9 +471,7 @@ def test_a_server_that_is_asked_to_end_answers_what_it_began(live: LiveFarm) -> 
         thread.start()
     going.wait(20)
     wait_until(lambda: len(answered) > 20, what="answers")
-    began = time.monotonic()
-    assert live.server.end() == 0
-    assert time.monotonic() - began < 15
+    assert live.server.end() == 0, "it ended by itself, within the patience of `end`"
     for thread in threads:
         thread.join(20)
     assert not (live.folder / "server" / "farm.db-wal").exists()

@@ -13,11 +13,19 @@ from hqserver.domain.errors import Busy
 from hqserver.store.copies import CopyFailed, is_sound, make_copy, put_back
 from hqserver.store.database import Database
 
-__all__ = ["CopyFailed", "back_up", "keep_copies", "newest_good", "remove_unfinished", "restore"]
+__all__ = [
+    "CopyFailed",
+    "back_up",
+    "back_up_before_reset",
+    "keep_copies",
+    "newest_good",
+    "remove_unfinished",
+    "restore",
+]
 
 _LOG = logging.getLogger(__name__)
 _STAMP = "%Y%m%dT%H%M%SZ"
-_HOURLY, _DAILY = "hourly", "daily"
+_HOURLY, _DAILY, _ASKED, _RESET = "hourly", "daily", "asked", "before-reset"
 _KEPT = {_HOURLY: 24, _DAILY: 7}
 _SECONDS = {_HOURLY: 3600.0, _DAILY: 86400.0}
 
@@ -29,8 +37,24 @@ def back_up(database: Database, folder: Path, now: float, target: Path | None, m
     """
     if target is None:
         _make_folder(folder)
-        target = folder / _name("asked", now)
+        target = folder / _name(_ASKED, now)
     make_copy(database, target, may_go_on)
+    _LOG.info("the database was copied to %s", target)
+    return target
+
+
+def back_up_before_reset(database: Database, folder: Path, now: float, last_job: int) -> Path:
+    """Copy the database before its jobs up to `last_job` are removed; where the copy is.
+
+    One that was made for the same is enough: what was removed since then is only there. Raises `CopyFailed`, `Busy`.
+    """
+    _make_folder(folder)
+    kind = f"{_RESET}-{last_job}"
+    made = _copies(folder, kind)
+    if made:
+        return made[-1]
+    target = folder / _name(kind, now)
+    make_copy(database, target)
     _LOG.info("the database was copied to %s", target)
     return target
 
@@ -73,7 +97,7 @@ def remove_unfinished(folder: Path) -> None:
 
 def newest_good(folder: Path) -> Path | None:
     """The newest copy in the folder that can be put back."""
-    found = [copy for kind in (_HOURLY, _DAILY, "asked") for copy in _copies(folder, kind)]
+    found = [copy for kind in (_HOURLY, _DAILY, _ASKED, _RESET) for copy in _copies(folder, kind)]
     return next((copy for copy in sorted(found, key=_time_of, reverse=True) if is_sound(copy)), None)
 
 

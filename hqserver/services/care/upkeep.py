@@ -51,8 +51,8 @@ def notice_silence(farm: Farm) -> None:
     """Clients silent past their time are lost, and so are their runs (CONTRACT 9.10)."""
     monotonic = farm.clock.monotonic()
     for presence in farm.watch.every():
-        if presence.lost or presence.silence(monotonic) <= farm.policy.lost_seconds:
-            continue
+        if presence.row.outside or presence.lost or presence.silence(monotonic) <= farm.policy.lost_seconds:
+            continue  # of a runner from outside each claim has a lease of its own
         label = presence.row.label
         client_id = presence.row.id
 
@@ -105,7 +105,12 @@ def bound_waits(farm: Farm) -> None:
     ages = farm.watch.waiting_seconds([*asked, *hooks, *delayed], farm.clock.monotonic())
     overdue = [run_id for name, run_id in asked.items() if ages[name] > farm.policy.kill_timeout_seconds]
     rested = [work_id for name, work_id in delayed.items() if ages[name] > farm.policy.licence_pause_seconds]
-    ending = [(run, ages[f"{run.status} {run.id}"]) for run in moving if run.status is RunStatus.ENDING]
+    # Runners from outside are asked nothing: of their claims each has a bound, and the next one is another matter.
+    ending = [
+        (run, ages[f"{run.status} {run.id}"])
+        for run in moving
+        if run.status is RunStatus.ENDING and not farm.watch.is_outside(run.client_id)
+    ]
     unrun = [work_id for name, work_id in hooks.items() if ages[name] > farm.policy.hook_timeout_seconds]
 
     def write(transaction: Transaction) -> None:
@@ -133,21 +138,34 @@ def _give_up(farm: Farm, sheet: Sheet, run_id: str) -> None:
     run = runs.load(sheet.connection, run_id)
     if run is None or run.status not in (RunStatus.ENDING, RunStatus.PAUSING, RunStatus.RESUMING):
         return
-    label = farm.watch.label(run.client_id)
+    label, outside = farm.watch.label(run.client_id), farm.watch.is_outside(run.client_id)
     if run.status is RunStatus.ENDING:
-        if run.lease:
+        if run.lease and not outside:
             return  # it must be dead before its work can be given out again: its lease bounds this wait
-        run.unconfirmed = 1
+        run.unconfirmed = int(not outside)  # nobody may ever hear of such a runner again
         done = "taken off it" if run.intent == "eject" else "cancelled"
         happen(sheet, run, RunEvent.GIVEN_UP, reason=f"{done}; {label} has not confirmed it")
-        error = f"job {run.job_id} was {done} and may still run: no new work until this client says that it does not"
+        error = f"job {run.job_id} was {done} and may still run"
+        if not outside:
+            error += ": no new work until this client says that it does not"
         note_client_error(sheet.connection, run.client_id, error, sheet.now)
+        return
+    if outside:
+        _go_on(sheet, run, label)
         return
     what = "pause" if run.status is RunStatus.PAUSING else "resume"
     sheet.note(run.job_id, f"{what} not confirmed", f"{label} has not confirmed it in time", run.client_id)
     # The job stays as its commands are: paused where they did not go on, not held where they did not stop.
     sheet.job(run.job_id).held = "" if what == "pause" else "pause"
     happen(sheet, run, RunEvent.GIVEN_UP, reason=f"{label} has not confirmed the {what}")
+
+
+def _go_on(sheet: Sheet, run: runs.RunRow, label: str) -> None:
+    """A runner from outside pauses nothing: what it has claimed goes on, and so does its job."""
+    sheet.note(run.job_id, "pause not confirmed", f"{label} is a runner that pauses nothing", run.client_id)
+    sheet.job(run.job_id).held = ""
+    paused = run.status is RunStatus.PAUSING
+    happen(sheet, run, RunEvent.GIVEN_UP if paused else RunEvent.RESUMED, reason=f"{label} goes on with it")
 
 
 def expire_jobs(farm: Farm) -> None:
