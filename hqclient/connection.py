@@ -167,6 +167,14 @@ class Connection:
         """
         return EventStream(self.address, after, wanted, self.timeout_seconds) if self._has_port else None
 
+    def beside(self, timeout_seconds: float) -> Connection:
+        """Another connection to the same server, whose calls wait for none of this one's; with a transport of somebody
+        else's this one itself."""
+        if not self._has_port:
+            return self
+        address = self.address
+        return Connection(f"{address.scheme}://{address.host}{address.path}", timeout_seconds=timeout_seconds)
+
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         with self._lock:

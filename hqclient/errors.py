@@ -7,6 +7,8 @@
     │   └── BadAnswer            something answers that is no farm
     ├── NoStream                 no event stream is served there, or none more
     ├── WaitTimedOut             the jobs did not end in the time given
+    ├── LockHeld                 somebody else has the lock
+    ├── LockLost                 another may have the lock by now
     └── Refused                  the server said no, in one sentence and with a code
         ├── UnknownMethod        -32601
         ├── BadParameters        -32602
@@ -69,6 +71,14 @@ class WaitTimedOut(HQError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class LockHeld(HQError):
+    """Somebody else has the lock, and had it for as long as it was waited for."""
+
+
+class LockLost(HQError):
+    """A lock that was held is not any more, though it was not released: another may have it."""
 
 
 class Refused(HQError):

@@ -16,6 +16,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
+from . import upkeep
+from .claim import DEFAULT_SECONDS, Claim, claim_job
 from .client import Client
 from .connection import DEFAULT_TIMEOUT_SECONDS, Connection
 from .errors import AnswerLost
@@ -23,9 +25,10 @@ from .event_stream import EventStream
 from .finding import JobCount, pages, sent
 from .job import Job
 from .journal import follow_events, kept_events, newest_events
+from .locks import LEASE_SECONDS, Lock, beside
 from .submission import Specification, submission_text
 
-__all__ = ["Client", "Farm", "Job"]
+__all__ = ["Claim", "Client", "Farm", "Job"]
 
 JOBS_A_CALL = 1000
 """How many jobs one `getJobs` asks for. More is allowed, and makes one slow answer of many quick ones."""
@@ -164,6 +167,19 @@ class Farm:
         text = document if isinstance(document, str) else json.dumps(document)
         return {pair["was"]: Job(self, pair["id"]) for pair in self.call("importJobs", text)}
 
+    def compact(self) -> dict[str, Any]:
+        """Give the space of what was deleted back to the server's disk: `before` and `after` in bytes, and `failed`,
+        a sentence where it ended early. Returns when it has ended. Raises `Conflict`, `DiskFull`."""
+        return upkeep.compact(self)
+
+    def reset(self, confirm: str, last_job: int | None = None) -> dict[str, Any]:
+        """Remove all jobs for good, or those up to `last_job`: what `resetFarm` answers at its end (API.md).
+
+        `confirm` must be "delete all jobs". Jobs of which a client may still run something are `left`, and `failed`
+        says so; everything else is gone. Raises `BadParameters` for another text.
+        """
+        return upkeep.reset(self, confirm, last_job)
+
     def jobs(
         self,
         status: str | Iterable[str] | None = None,
@@ -249,9 +265,53 @@ class Farm:
         """Do something to single live runs: migrate, cancel, suspend, resume; `{id, changed, was, now, why}` each."""
         return list(self.call("changeRuns", list(run_ids), action))
 
-    def run_output(self, run_id: str, offset: int = 0, max_bytes: int = 1024 * 1024) -> dict[str, Any]:
-        """A piece of what a run wrote, byte for byte: data, offset, next, size, ended, truncated (`getRunOutput`)."""
-        return dict(self.call("getRunOutput", run_id, offset, max_bytes))
+    def run_output(
+        self, run_id: str, offset: int = 0, max_bytes: int = 1024 * 1024, stream: str = "stdout"
+    ) -> dict[str, Any]:
+        """A piece of what a run wrote, byte for byte: data, offset, next, size, ended, truncated (`getRunOutput`).
+
+        `stream`: "stdout", or "stderr" where `splitOutput` keeps that apart.
+        """
+        apart = () if stream == "stdout" else (stream,)  # an older server has one stream only
+        return dict(self.call("getRunOutput", run_id, offset, max_bytes, *apart))
+
+    def claim_job(
+        self,
+        filter: Mapping[str, Any] | None = None,
+        runner: str | Mapping[str, Any] | None = None,
+        *,
+        seconds: int = DEFAULT_SECONDS,
+    ) -> Claim | None:
+        """Claim the first work that matches a filter, for a program of your own to do; None where there is none.
+
+        `runner` is a name, or a dictionary of name, platform, cpus and memory; without one it is `user@machine`. A
+        filter is a dictionary, as for `find_jobs`. Raises `BadParameters`, and `Conflict` for the name of a daemon.
+        """
+        return claim_job(self, filter, runner, seconds)
+
+    def lock(
+        self, name: str, *, lease_seconds: float = LEASE_SECONDS, owner: str = "", wait_seconds: float = 0.0
+    ) -> Lock:
+        """A lock to hold for the length of a `with` block, of which nobody else is in one under that name.
+
+        It is renewed meanwhile; where this program or its machine dies, it ends with its lease. Entering the block
+        waits up to `wait_seconds` for it and raises `LockHeld`; `LockLost` is raised by `check` and at the end of the
+        block where it was lost. `owner`: how people are told who holds it, another for each holder; one is made.
+        """
+        return Lock(
+            *(self, beside(self.connection, lease_seconds), name),
+            lease_seconds=lease_seconds,
+            owner=owner,
+            wait_seconds=wait_seconds,
+        )
+
+    def locks(self, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """The locks that are held, all or those of these names: `name`, `owner`, `seconds`, `since`, `until`."""
+        return list(self.call("getLocks", None if names is None else list(names)))
+
+    def break_lock(self, name: str) -> bool:
+        """Take a lock from whoever holds it; False where nobody does. The holder finds out when renewing it."""
+        return bool(self.call("breakLock", name))
 
     def add_callback(self, job: int | Job | None, triggers: str | Iterable[str], action: Mapping[str, Any]) -> int:
         """From now on have something done whenever a trigger holds for the job, or with None for every job; its id.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from hqserver.domain.run import Stream
 from hqserver.domain.status import FINISHED_JOB
 
 from .connection import Caller
 from .follow import watch
 from .news import LONGEST_PAUSE_SECONDS, Pauses
+from .results import portable
 from .tail import OutputFollower
 
 
@@ -81,12 +83,18 @@ class Job:
         return [Job(self.farm, job_id) for job_id in self.refresh("parents")["parents"]]
 
     def output(self, max_last_chars: int | None = None) -> str:
-        """What its command has written so far, or only the last `max_last_chars` characters of it."""
+        """What its command has written so far, or only the last `max_last_chars` characters of it. With `splitOutput`
+        what each run wrote to stderr follows what it wrote to stdout, after a line that says so."""
         return str(self.farm.call("getJobOutput", self.id, max_last_chars))
 
-    def follow(self) -> Iterator[str]:
-        """Its output from the start, piece by piece as it comes, until it has ended."""
-        return iter(OutputFollower(self.farm, self.id))
+    def stderr(self) -> str:
+        """What its command has written to stderr so far; "" where `splitOutput` does not keep that apart."""
+        return "".join(OutputFollower(self.farm, self.id, stream=Stream.STDERR).so_far())
+
+    def follow(self, stream: str | None = None) -> Iterator[str]:
+        """Its output from the start, piece by piece as it comes, until it has ended: what `output` gives, or of one
+        `stream` alone, "stdout" or "stderr". Raises `ValueError` for another."""
+        return iter(OutputFollower(self.farm, self.id, stream=None if stream is None else Stream(stream)))
 
     def wait(self, timeout_seconds: float | None = None, poll_seconds: float = LONGEST_PAUSE_SECONDS) -> str:
         """Wait until it has ended and give its final status.
@@ -101,7 +109,7 @@ class Job:
 
     def runs(self, *, limit: int = 1_000, offset: int = 0) -> list[dict[str, Any]]:
         """A page of the attempts at its work, the oldest first; a negative `offset` counts from the end: id, work,
-        slot, kind, client, status, startTime, endTime, exitCode, signal, reason, cpuSeconds, maxMemory."""
+        slot, kind, client, status, startTime, endTime, exitCode, signal, reason, cpuSeconds, maxMemory, splitOutput."""
         return list(self.farm.call("getRuns", self.id, limit, offset))
 
     def work(self, statuses: Iterable[str] = (), *, limit: int = 1_000, offset: int = 0) -> list[dict[str, Any]]:
@@ -109,12 +117,14 @@ class Job:
         first, last, status, progress, tries, triesLeft, client, run, startTime, endTime, package (CONTRACT 10)."""
         return list(self.farm.call("getWork", self.id, list(statuses), limit, offset))
 
-    def add_work(self, agenda: str | Iterable[Any]) -> list[str]:
-        """Add pieces to its agenda: a frame range, or `{name, first, last, package}` each; their names.
+    def add_work(self, agenda: str | int | Iterable[Any]) -> list[str]:
+        """Add pieces to its agenda: a frame range, a frame's number, or `{name, first, last, package}` each.
+        Their names.
 
         Raises `Conflict` for a job that has ended, has no agenda, or has a piece of such a name.
         """
-        return list(self.farm.call("addWork", self.id, agenda if isinstance(agenda, str) else list(agenda)))
+        given = agenda if isinstance(agenda, str | int) else list(agenda)
+        return list(self.farm.call("addWork", self.id, given))
 
     def change(self, action: str, **options: Any) -> dict[str, Any]:
         """Do any action of `changeJobs` to it and to what is below: `{id, changed, was, now, why}`."""
@@ -198,6 +208,19 @@ class Job:
         """
         texts = triggers if isinstance(triggers, str) else list(triggers)
         return int(self.farm.call("addCallback", self.id, texts, dict(action)))
+
+    @property
+    def result(self) -> Any:
+        """What its command, or whoever ran it, has left for others; None where nothing. Asks the server each time."""
+        return self.farm.call("getJobResult", self.id)
+
+    def set_result(self, result: Any, run: str | None = None) -> None:
+        """Leave a result: dictionaries, lists, texts, numbers, booleans and None, up to 1 MB as JSON; None takes away
+        what there is. With `run`, $HQ_RUN_TOKEN of a command, it is refused once that run owns the work no more.
+
+        Raises `BadSpecification` naming the place, `Conflict` for the run, `TooLarge`, `NotFound`.
+        """
+        self.farm.call("setJobResult", self.id, portable(result), run)
 
     def note(self, text: str) -> None:
         """Add a note to its thread. Blank text is not stored."""

@@ -20,6 +20,7 @@ from hqserver import safeguards
 from hqserver.clock import SystemClock, boot_id
 from hqserver.config import ServerConfig
 from hqserver.domain.errors import FarmError
+from hqserver.http.crowd import HttpLimits
 from hqserver.http.downloads import with_package
 from hqserver.http.events import EventSource
 from hqserver.http.server import HttpServer
@@ -34,15 +35,19 @@ from hqserver.rpc.surface.groups import Groups
 from hqserver.rpc.surface.jobs import Jobs
 from hqserver.rpc.surface.keeping import Keeping
 from hqserver.rpc.surface.legacy import Legacy
+from hqserver.rpc.surface.locks import Locks
 from hqserver.rpc.surface.names import Names
 from hqserver.rpc.surface.notes import Notes
 from hqserver.rpc.surface.queue import Queue
 from hqserver.rpc.surface.resources import Resources
+from hqserver.rpc.surface.results import Results
+from hqserver.rpc.surface.runners import Runners
 from hqserver.rpc.surface.runs import Runs
 from hqserver.rpc.surface.server import Server
 from hqserver.rpc.surface.work import Work
+from hqserver.services import locks
 from hqserver.services.care import backup, upkeep
-from hqserver.services.clients import client_control
+from hqserver.services.clients import client_control, runners
 from hqserver.services.clients.groups import names_by_client
 from hqserver.services.clients.package import client_package
 from hqserver.services.dispatch import rates
@@ -53,6 +58,7 @@ from hqserver.services.retries import Retries
 from hqserver.services.watch import Watch
 from hqserver.services.work import blocked_work, leases
 from hqserver.smtp import Mailer
+from hqserver.spool import Spool
 from hqserver.store import clients
 from hqserver.store.calls import CallBook
 from hqserver.store.database import Database, StoreDamaged, StoreUnusable
@@ -66,6 +72,7 @@ from webui.pages import Site
 _LOG = logging.getLogger(__name__)
 _FLUSH_SECONDS = 1.0
 _FORGET_SECONDS = 3600.0
+_LOCKS_SECONDS = 60.0
 _MAIL_SECONDS = 5.0
 _CALLBACKS_SECONDS = 1.0
 _ERRORS_SECONDS = 5.0
@@ -86,12 +93,15 @@ def surfaces(farm: Farm) -> Registry:
                 Jobs(farm),
                 Work(farm),
                 Runs(farm),
+                Results(farm),
                 Events(farm),
                 Callbacks(farm),
                 Queue(farm),
                 Clients(farm),
                 Groups(farm),
                 Resources(farm),
+                Locks(farm),
+                Runners(farm),
                 Keeping(farm),
             ),
             *(Notes(farm), Folders(farm), Names(), Legacy(farm), Daemons(farm)),
@@ -128,7 +138,9 @@ def open_farm(
     # The ballast helps only what is on the same disk.
     shared = config.logs.exists() and config.logs.stat().st_dev == config.data.stat().st_dev
     output = OutputFiles(config.logs, database.room if shared else None)
-    return Farm(database, output, watch, clock, config.policy, ask_for_pass, wake, config.settings)
+    return Farm(
+        database, output, watch, clock, config.policy, ask_for_pass, wake, config.settings, copies=config.copies
+    )
 
 
 def prepare_data(folder: Path, logs: Path) -> TextIO:
@@ -203,13 +215,15 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
         ending.callback(_at_the_end, "what clients told last", lambda: upkeep.flush(farm))
         write_errors = ending.enter_context(_gathered_errors(farm))
         retries = _open_retries(config, farm)
+        locks.begin_anew(farm)
         ending.callback(_at_the_end, "calls that were answered", retries.close)
         mailer = Mailer(farm, config.mail_server) if config.mail_server else None
         # Whoever reaches a server that serves this machine alone reaches all the machine's ports already.
         deliverer = Deliverer(farm, loopback=not config.open_networks)
         registry = surfaces(farm)
+        answers = Spool(config.data, most_bytes=HttpLimits().spooled_answers)
         http = HttpServer(
-            Dispatcher(registry).handle,
+            Dispatcher(registry, spool=answers).handle,
             with_package(client_package(), Site(farm, registry, ticks.ages).respond),
             host=config.host,
             port=config.port,
@@ -218,6 +232,7 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
             networks=config.open_networks,
             attempt=retries.attempt,
             events=EventSource(farm.journal, partial(events.read_page, farm)),
+            folder=config.data,
         )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -251,9 +266,11 @@ async def _serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
                 ("rates", _FLUSH_SECONDS, lambda: rates.let_go(farm)),
                 ("stranded", _STRANDED_SECONDS, lambda: blocked_work.fail_stranded(farm)),
                 ("errors", _ERRORS_SECONDS, write_errors),
+                ("locks", _LOCKS_SECONDS, lambda: locks.forget_ended(farm)),
                 ("submissions", _FORGET_SECONDS, lambda: upkeep.forget_submissions(farm)),
                 ("expiry", _FORGET_SECONDS, lambda: upkeep.expire_jobs(farm)),
                 ("events", _FORGET_SECONDS, lambda: events.forget_old(farm)),
+                ("runners", _FORGET_SECONDS, lambda: runners.retire_idle(farm)),
                 *([("mail", _MAIL_SECONDS, mailer.ask)] if mailer is not None else []),
                 ("callbacks", _CALLBACKS_SECONDS, deliverer.ask),
                 ("calls", _FLUSH_SECONDS, retries.flush),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hqserver import admin, app
 from hqserver.config import SETTINGS, ServerConfig, load
+from hqserver.domain.crash import mistyped
 from hqserver.domain.settings import SettingError
 from hqserver.domain.version import VERSION
 
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The exit status: 0 done, 1 it cannot be done, 2 wrong use, 3 an audit found differences.
     """
     options = vars(_parser().parse_args(arguments))
+    if wrong := mistyped():
+        print(f"hqserver: {wrong}", file=sys.stderr)
+        return 2
     command, word = options.pop("command"), options.pop("word", None) or ""
     file = options.pop("config") or os.environ.get("HQSERVER_CONFIG") or None
     try:

@@ -158,7 +158,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "hqserver.logLimit",
         64,
-        "Megabytes of output kept of one run; beyond it the first and the last half are kept, with a line between.",
+        "Megabytes of output kept of one run, of each of its two logs where splitOutput keeps stderr apart; beyond it "
+        "the first and the last half are kept, with a line between.",
         minimum=1,
         maximum=100000,
     ),

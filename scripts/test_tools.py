@@ -163,7 +163,7 @@ class Installer:
                 return True
             if not _LOCKED.search(problem):
                 return False
-            time.sleep(1)  # the lists' own lock, for which apt-get does not wait by itself
+            time.sleep(min(1.0, self.seconds_left))  # the lists' own lock, for which apt-get does not wait by itself
         return False
 
 

@@ -6,12 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm
 
 from hqserver.services.farm import Farm, Policy
 
 pytest_plugins = ["live_farm", "tool_kit"]
+
+# For `scripts/test --fast`. A test that wants more examples than others asks for a multiple of the profile's.
+hypothesis.settings.register_profile("fast", max_examples=20)
 
 
 @pytest.fixture

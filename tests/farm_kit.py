@@ -203,11 +203,14 @@ class TestClient:
         signal: int = 0,
         log_size: int | None = None,
         log_sent: int = 0,
+        stderr: tuple[int, int] | None = None,
         failure: str = "",
         line: str = "",
     ) -> Report:
-        """It ended; `failure` is the action of the failure pattern that `line` of its output matched."""
-        end = RunEnd(exit_code=code, signal=signal, log_size=log_size)
+        """It ended; `failure` is the action of the failure pattern that `line` of its output matched. `stderr`: size of
+        that log and how much of it was sent, None for a run that has none."""
+        size, stderr_sent = stderr or (None, 0)
+        end = RunEnd(exit_code=code, signal=signal, log_size=log_size, stderr_size=size)
         return Report(
             *(f"{run}:ended", run, ENDED),
             started_ago=seconds,
@@ -216,6 +219,7 @@ class TestClient:
             failure=failure,
             failure_line=line,
             log_sent=log_sent,
+            stderr_sent=stderr_sent,
             end=end,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ FLOORS = {
     "hqserver.domain": (),
     "hqserver.store": ("hqserver.domain",),
     "hqserver.services": ("hqserver.domain", "hqserver.store"),
-    "hqserver.rpc": ("hqserver.domain", "hqserver.services"),
-    "hqserver.web": (),
-    "hqserver.http": ("hqserver.domain", "hqserver.services", "hqserver.rpc", "hqserver.web"),
+    "hqserver.rpc": ("hqserver.domain", "hqserver.services", "hqserver.spool"),
+    "hqserver.spool": (),
+    "hqserver.web": ("hqserver.spool",),
+    "hqserver.http": ("hqserver.domain", "hqserver.services", "hqserver.rpc", "hqserver.spool", "hqserver.web"),
     "hqserver.clock": (),
     "hqserver.config": ("hqserver.domain", "hqserver.services", "hqserver.mail_settings"),
     "hqserver.mail_settings": ("hqserver.domain",),
@@ -49,10 +51,20 @@ def module_name(path: Path) -> str:
 SOURCES = {module_name(path): path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))}
 
 
-def imports(name: str, path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(name: str, path: Path) -> tuple[tuple[int, str], ...]:
     """Each import anywhere in the module, with its line: in functions and under TYPE_CHECKING too."""
+    return tuple(_imports(name, path))
+
+
+def _imports(name: str, path: Path) -> Iterator[tuple[int, str]]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -145,7 +157,7 @@ def test_only_the_store_speaks_sql() -> None:
     for name, path in SOURCES.items():
         if part_of(name) in ("hqserver.store", "hqclient"):  # a client keeps no database
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 assert node.func.attr not in ("execute", "executemany", "executescript"), f"{name}, line {node.lineno}"
 
@@ -155,7 +167,7 @@ def test_no_module_bends_the_floors_with_type_checking() -> None:
     found = [
         name
         for name, path in SOURCES.items()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Name | ast.Attribute)
         and (node.id if isinstance(node, ast.Name) else node.attr) == "TYPE_CHECKING"
     ]

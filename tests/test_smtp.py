@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -344,10 +343,9 @@ def test_a_mailer_that_hangs_neither_blocks_its_asker_nor_the_end(
     mailer.ask()
     connection, _ = silent.accept()
     with connection:
-        began = time.monotonic()
         mailer.ask()
         mailer.stop()
-        assert time.monotonic() - began < 5, "it waited for the server"
+        assert "mailer" in names_of_threads(), "it waited for the server"
         assert waiting(farm) == 1
     wait_until(lambda: "mailer" not in names_of_threads(), what="the thread to end with its connection")
 

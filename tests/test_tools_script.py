@@ -133,7 +133,7 @@ def test_it_waits_while_another_apt_is_at_work(machine: Machine, monkeypatch: py
 
 
 def test_it_does_not_wait_for_ever(machine: Machine, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine.script, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(machine.script, "PATIENCE_SECONDS", 0.1)
     assert machine.run("stuck") == 0
     assert "left out: the stuck tool" in said()
 

@@ -64,6 +64,7 @@ def clients_actions() -> list[Action]:
 def client_actions(client: Mapping[str, Any]) -> list[Action]:
     """What can be done about a client."""
     label = _quoted(client["label"])
+    daemon = [] if client["outside"] else [Action("Restart", f"hq restart {label}")]
     return [
         Action("Give it jobs again", f"hq enable {label}")
         if client["disabled"]
@@ -71,7 +72,7 @@ def client_actions(client: Mapping[str, Any]) -> list[Action]:
         Action("Say when it takes jobs", f"hq available {label} weekdays 18:00-08:00 or weekends"),
         Action("Describe it", f"hq describe {label} TEXT"),
         *([Action("Upgrade", f"hq upgrade {label}")] if client["needsUpgrade"] else []),
-        Action("Restart", f"hq restart {label}"),
+        *daemon,
         Action("Remove from the farm", f"hq remove {label}"),
         Action("Add a note", f"hq note --client={shlex.quote(client['label'])} TEXT"),
     ]

@@ -27,6 +27,7 @@ from .pieces import (
     NoteText,
     Output,
     ResourceRow,
+    Result,
     RunRow,
     Tab,
     When,
@@ -96,6 +97,7 @@ class JobPage(Page):
     log_more: str
     notes: Sequence[NoteText]
     output: Output | None
+    result: Result | None
     diagnostics: str
     actions: Sequence[Action]
 

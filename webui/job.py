@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import urlencode
 
 from hqserver.services.farm import Farm
@@ -58,6 +59,7 @@ def job_page(farm: Farm, job_id: int, children_after: int, shown: WorkShown) -> 
         log_more=f"the latest {len(found.log)} lines" if found.log_cut else "",
         notes=note_texts(found.notes, now),
         output=_output(farm, found),
+        result=_result(found),
         diagnostics=f"/jobs/diagnostics/{job_id}",
         actions=job_actions(job),
     )
@@ -108,4 +110,16 @@ def _output(farm: Farm, found: JobOverview) -> pieces.Output | None:
     if cut:
         tail = tail[-TAIL_BYTES:].partition(b"\n")[2] or tail[-TAIL_BYTES:]
     words = wording.terminal_text(tail)
-    return pieces.Output(words, f"the last {TAIL_BYTES // 1024} kB" if cut else "", f"/jobs/output/{found.job['id']}")
+    url = f"/jobs/output/{found.job['id']}"
+    stderr_url = f"{url}?stream=stderr" if found.job["splitOutput"] else ""
+    return pieces.Output(words, f"the last {TAIL_BYTES // 1024} kB" if cut else "", url, stderr_url)
+
+
+def _result(found: JobOverview) -> pieces.Result | None:
+    """What the job left for others: on lines of their own where it is short, else the beginning as it is stored."""
+    if found.result is None:
+        return None
+    start, size = found.result
+    if len(start) < size:
+        return pieces.Result(start + "…", f"the beginning; hq result {found.job['id']} prints it")
+    return pieces.Result(json.dumps(json.loads(start), ensure_ascii=False, indent=2), "")

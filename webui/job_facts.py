@@ -57,6 +57,7 @@ def facts(found: JobOverview) -> list[pieces.Fact]:
             pieces.Fact("Mail", wording.shortened(mail, _VALUE_SHOWN)),
             pieces.Fact("Callbacks", _callbacks(found), title="hq callback list tells more"),
             pieces.Fact("Shell", job["shell"]),
+            pieces.Fact("Standard error", "kept apart" if job["splitOutput"] else ""),
             pieces.Fact("Uuid", job["uuid"]),
         ]
     )

@@ -164,11 +164,21 @@ class NoteText:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The end of a job's output. `cut`: it is longer than what is shown; `url` gives all of it."""
+    """The end of a job's output. `cut`: it is longer than what is shown; `url` gives all of it, `stderr_url` what it
+    keeps apart of that, "" for nothing."""
 
     words: str
     cut: str
     url: str
+    stderr_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the job left for others, as JSON. `more`: how to get all of it, where this is not."""
+
+    words: str
+    more: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +207,7 @@ class ClientRow:
     heartbeat: str
     platform: str
     cpus: str
-    load: Bar
+    load: Bar | None
     memory: Bar | None
     idle: str
     jobs: Sequence[Link]

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from functools import cache
 
-from . import callbacks, change, client_arguments, farm_arguments, job_arguments, keeping, submit_arguments, work
+from . import (
+    callbacks,
+    change,
+    claims,
+    client_arguments,
+    farm_arguments,
+    job_arguments,
+    keeping,
+    locks,
+    results,
+    submit_arguments,
+    work,
+)
 from .exits import MEANINGS
 from .parsing import Parser, Section, add_general_options
 
 _DESCRIPTION = "Submit jobs to a render farm, watch and control them, and look after the farm."
 
 
+@cache
 def build_parser() -> Parser:
     """The parser of `hq`. Its result holds `run`, the `Command`; wrong words raise `BadUsage`."""
     parser = Parser(
@@ -31,8 +45,12 @@ def build_parser() -> Parser:
     work.add_commands(jobs)
     keeping.add_commands(jobs)
     callbacks.add_commands(jobs)
+    claims.add_commands(jobs)
+    results.add_commands(jobs)
     client_arguments.add_commands(clients)
     farm_arguments.add_commands(farm)
+    locks.add_commands(farm)
+    keeping.add_farm_commands(farm)
     more = "hq COMMAND --help tells more of each."
     parser.description = "\n\n".join([_DESCRIPTION, *map(str, (jobs, clients, farm)), more])
     codes = "\n".join(f"  {int(code):3}  {meaning}" for code, meaning in MEANINGS.items())

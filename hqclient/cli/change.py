@@ -1,4 +1,4 @@
-"""`hq change`, `hq modify` and `hq change-work`: every action there is, with a result for each job or piece."""
+"""`hq change`, `hq modify`, `hq change-work` and `hq change-runs`: every action there is, with a result for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hqclient.farm import Farm
-from hqserver.domain.control import ALIASES, MEANINGS, ON_WORK, Action
+from hqserver.domain.control import ALIASES, MEANINGS, ON_RUNS, ON_WORK, Action
 from hqserver.domain.hooks import Hook
 from hqserver.domain.jobspec import PROPERTIES
 from hqserver.domain.values import as_text
@@ -27,6 +27,9 @@ _TABLE = "\n".join(
 )
 _TEXTS = {name for name, known in PROPERTIES.items() if known.parse is as_text} | {"name", "command", *map(str, Hook)}
 """Properties that are texts, whatever they look like. """
+_KEYS = {"job": "id", "piece": "name", "run": "id"}
+"""By what a result names its job, piece or run."""
+
 _EPILOG = f"""\
 actions:
 {_TABLE}
@@ -56,11 +59,18 @@ def add_commands(section: Section) -> None:
     )
     _add_options(modify)
     work = section.add("change-work", change_work, "do an action to pieces of a job with an agenda")
-    known = [name for name in _NAMES if name in ON_WORK or ALIASES.get(name) in ON_WORK]
-    work.add_argument("action", metavar="ACTION", choices=known)
+    work.add_argument("action", metavar="ACTION", choices=_names(ON_WORK))
     work.add_argument("job", metavar="JOB", type=job_id)
     work.add_argument("name", metavar="PIECE", nargs="+", help="its name, such as 25 or 25-29 (hq work lists them)")
     _add_options(work)
+    runs = section.add("change-runs", change_runs, "do an action to single live runs")
+    runs.add_argument("action", metavar="ACTION", choices=_names(ON_RUNS), help=", ".join(_names(ON_RUNS)))
+    runs.add_argument("run_id", metavar="RUN", nargs="+", help="its id (hq runs lists them)")
+
+
+def _names(among: Sequence[Action]) -> list[str]:
+    """The names and aliases of these actions."""
+    return [name for name in _NAMES if name in among or ALIASES.get(name) in among]
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -81,19 +91,24 @@ def change_jobs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     options = _options(args) | ({"priority": args.priority} if args.priority is not None else {})
     options |= {"descendants": False} if args.alone else {}
     found = farm.change_jobs(args.job or _filter(args.where), args.action, **options)
-    return _tell(screen, found, "id", args.dry_run)
+    return _tell(screen, found, "job", args.dry_run)
 
 
 def modify_jobs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     """`hq modify`."""
     options = _options(args) | {"changes": dict(map(_change, args.set))}
-    return _tell(screen, farm.change_jobs(args.job, str(Action.MODIFY), **options), "id", args.dry_run)
+    return _tell(screen, farm.change_jobs(args.job, str(Action.MODIFY), **options), "job", args.dry_run)
 
 
 def change_work(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     """`hq change-work`."""
     found = farm.job(args.job).change_work(args.name, args.action, **_options(args))
-    return _tell(screen, found, "name", args.dry_run)
+    return _tell(screen, found, "piece", args.dry_run)
+
+
+def change_runs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
+    """`hq change-runs`."""
+    return _tell(screen, farm.change_runs(args.run_id, args.action), "run", dry_run=False)
 
 
 def _filter(text: str) -> dict[str, Any]:
@@ -119,7 +134,7 @@ def _change(pair: str) -> tuple[str, Any]:
         return name, value
 
 
-def _tell(screen: Screen, found: Sequence[dict[str, Any]], key: str, dry_run: bool) -> Exit:
+def _tell(screen: Screen, found: Sequence[dict[str, Any]], kind: str, dry_run: bool) -> Exit:
     """A line for each, and how many changed. That one did not change is no error: the line says why."""
     if screen.as_json:
         screen.json(list(found))
@@ -131,10 +146,7 @@ def _tell(screen: Screen, found: Sequence[dict[str, Any]], key: str, dry_run: bo
             said = f"would change, is {each['was']}"
         else:
             said = str(each["now"]) if each["now"] == each["was"] else f"{each['now']}, was {each['was']}"
-        screen.line(f"{harmless(each[key])}  {harmless(said)}")
+        screen.line(f"{harmless(each[_KEYS[kind]])}  {harmless(said)}")
     changed = sum(bool(each["changed"]) for each in found)
-    screen.note(
-        f"{changed} of {counted(len(found), 'job' if key == 'id' else 'piece')} "
-        f"{'would change' if dry_run else 'changed'}"
-    )
+    screen.note(f"{changed} of {counted(len(found), kind)} {'would change' if dry_run else 'changed'}")
     return Exit.OK

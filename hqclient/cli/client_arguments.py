@@ -22,7 +22,7 @@ zone, and past midnight belong to the day they start. "off" keeps a rule without
 
 def add_commands(section: Section) -> None:
     """Looking at clients, then telling them what to do, then groups."""
-    section.add("clients", clients.list_clients, "list the clients of the farm, and why one takes no jobs")
+    clients.add_command(section)
     _one_client(section.add("client", client.show_client, "show everything about a client"))
     _several_clients(section.add("enable", client_control.enable, "give clients jobs again"))
     _several_clients(section.add("disable", client_control.disable, "give clients no new jobs"))

@@ -1,4 +1,4 @@
-"""`hq clients`: the machines of the farm."""
+"""`hq clients`: the machines of the farm, all or by a filter, as `findClients` takes it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 
 from hqclient.farm import Farm
 
+from .conditions import kilobytes
 from .exits import Exit
+from .parsing import Section, count, job_id
 from .screen import Screen
 from .tables import Cell, Column, table_lines
 from .words import between, memory
 
 _ATTRIBS = (
     *("id", "hostname", "name", "label", "available", "disabled", "cpus", "load", "memory", "platform", "groups"),
-    *("runningJobs", "lastHeartbeat", "unavailableBecause", "needsUpgrade", "wanted", "upgradeError"),
+    *("runningJobs", "lastHeartbeat", "unavailableBecause", "needsUpgrade", "wanted", "upgradeError", "outside"),
 )
 
 _COLUMNS = (
@@ -37,11 +39,61 @@ _WANTED = {"upgrade": "upgrading", "restart": "restarting", "end": "to be remove
 """What a client that is asked for something is doing, by attribute `wanted`."""
 
 
+_IS = {
+    "available": "that take jobs",
+    "running": "that run something",
+    "disabled": "that were disabled",
+    "sick": "that are set aside, because work keeps failing there",
+    "needs-upgrade": "that have other client code than the server",
+}
+_EPILOG = """\
+examples:
+  hq clients --group night --available
+  hq clients --name 'node0[1-3]*' --no-running
+  hq clients --platform 'linux*' --min-cpus 32 --min-memory 64GB
+"""
+
+
+def add_command(section: Section) -> None:
+    """The command and its options."""
+    summary = "list the clients of the farm, and why one takes no jobs"
+    parser = section.add("clients", list_clients, summary, epilog=_EPILOG)
+    parser.add_argument("--name", metavar="PATTERN", help="whose hostname or label matches a shell pattern")
+    parser.add_argument("--text", metavar="TEXT", help="a part of the label or the description")
+    parser.add_argument("--group", metavar="GROUP", action="append", help="in one of these groups")
+    parser.add_argument("--platform", metavar="PATTERN", help="whose platform matches a shell pattern")
+    parser.add_argument("--job", metavar="JOB", type=job_id, action="append", help="that run one of these jobs")
+    for name, meaning in _IS.items():
+        parser.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=meaning)
+    parser.add_argument("--min-cpus", metavar="N", type=count, help="with so many CPUs or more")
+    parser.add_argument("--min-memory", metavar="SIZE", type=_size, help="with so much memory or more, such as 64GB")
+
+
+def _size(text: str) -> int:
+    found = kilobytes(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 64GB")
+    return found
+
+
+def _filter(args: argparse.Namespace) -> dict[str, Any]:
+    """The filter that the options mean."""
+    found = {name: getattr(args, name) for name in ("name", "text", "group", "platform", "job")}
+    for option in (*_IS, "min-cpus", "min-memory"):
+        first, _, rest = option.partition("-")
+        found[first + rest.capitalize()] = getattr(args, option.replace("-", "_"))
+    return {key: value for key, value in found.items() if value is not None}
+
+
 def list_clients(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     """`hq clients`."""
-    clients = farm.clients(None if screen.as_json else _ATTRIBS)
+    wanted, attribs = _filter(args), None if screen.as_json else _ATTRIBS
+    clients = farm.find_clients(wanted, attribs) if wanted else farm.clients(attribs)
     if screen.as_json:
         screen.json(clients)
+        return Exit.OK
+    if wanted and not clients:
+        screen.note("no such clients")
         return Exit.OK
     if not clients:
         screen.note("no clients; start one with: hqclient --server " + farm.url)
@@ -57,12 +109,13 @@ def _row(client: dict[str, Any], groups: Mapping[int, str], now: datetime) -> li
     running = client.get("runningJobs") or []
     jobs = ", ".join(map(str, running[:5])) + (f" and {len(running) - 5} more" if len(running) > 5 else "")
     heard = between(client.get("lastHeartbeat"), now)
+    outside = bool(client.get("outside"))  # a runner that says nothing of its machine
     return [
         Cell(client["id"]),
         Cell(client.get("label") or client.get("hostname", "")),
         status(client),
-        Cell(client.get("cpus", "")),
-        Cell(f"{client.get('load') or 0.0:.1f}"),
+        Cell("" if outside else client.get("cpus", "")),
+        Cell("" if outside else f"{client.get('load') or 0.0:.1f}"),
         Cell(memory(client.get("memory"))),
         Cell(client.get("platform", "")),
         Cell(f"{heard} ago" if heard else "never", "faint"),
@@ -78,6 +131,8 @@ def status(client: Mapping[str, Any]) -> Cell:
         return Cell("disabled", "faint")
     if client.get("runningJobs"):
         return Cell("running", "running")
+    if client.get("outside"):
+        return Cell("runner", "faint")
     return Cell("free", "good") if client.get("available") else Cell("unavailable", "bad")
 
 

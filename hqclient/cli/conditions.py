@@ -26,15 +26,21 @@ def condition(text: str) -> dict[str, str]:
         raise BadUsage(f"--condition takes 'NAME OP VALUE', such as 'memory >= 16GB', not {text!r}")
     name, comparison, membership, value = found.groups()
     op = "==" if comparison == "=" else comparison or "_".join(membership.split())
-    size = _MEMORY.fullmatch(value) if name == "memory" else None
-    if size:
-        value = str(int(float(size[1]) * _KILOBYTES[size[2].upper()]))
+    size = kilobytes(value) if name == "memory" else None
+    if size is not None:
+        value = str(size)
     made = {"type": "client", "name": name, "op": op, "value": value}
     try:
         as_conditions([made])
     except Wrong as problem:
         raise BadUsage(f"--condition {text!r}: {str(problem).removeprefix('entry 1: ')}") from None
     return made
+
+
+def kilobytes(text: str) -> int | None:
+    """How HQueue counts a size such as 512MB, 16GB or 1.5T; None for any other text."""
+    size = _MEMORY.fullmatch(text.strip())
+    return int(float(size[1]) * _KILOBYTES[size[2].upper()]) if size else None
 
 
 def spoken(condition: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.USAGE: "the command line makes no sense, or a file cannot be read or written",
     Exit.REFUSED: "the server refused, e.g. there is no such job",
     Exit.UNREACHABLE: "no farm answers at the server's address",
-    Exit.TIMED_OUT: "the jobs did not end within --timeout",
+    Exit.TIMED_OUT: "the jobs did not end within --timeout, or the lock was not free within --wait",
     Exit.INTERRUPTED: "Ctrl-C; jobs go on",
 }
 

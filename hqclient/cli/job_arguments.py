@@ -54,6 +54,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     _one_job(parser)
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
     parser.add_argument("--tail", metavar="CHARS", type=positive, help="only the last so many characters")
+    parser.add_argument("--stderr", action="store_true", help="only stderr, of a job that keeps it apart")
 
 
 def _add_permit(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hqclient.farm import Farm
 from hqclient.follow import watch
+from hqclient.job import Job
 from hqclient.news import QUIET_SECONDS
 from hqserver.domain.status import FINISHED_JOB, JobStatus
 
@@ -75,7 +76,7 @@ def show_output(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     """`hq output`."""
     job = farm.job(args.job)
     if not args.follow:
-        text = job.output(args.tail)
+        text = _stderr(job, args.tail, screen) if args.stderr else job.output(args.tail)
         if screen.as_json:
             screen.json(text)
         else:
@@ -85,6 +86,14 @@ def show_output(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
         raise BadUsage("--follow prints text as it comes; it has no --json")
     if args.tail is not None:
         raise BadUsage("--follow starts at the beginning; it has no --tail")
-    for piece in job.follow():
+    for piece in job.follow("stderr" if args.stderr else None):
         screen.raw(piece)
     return Exit.OK
+
+
+def _stderr(job: Job, last_chars: int | None, screen: Screen) -> str:
+    """What the job's runs wrote to stderr; somebody who looks for it where it is not kept apart is told so."""
+    text = job.stderr()
+    if not text and not job["splitOutput"]:
+        screen.note(f"job {job.id} does not keep stderr apart (splitOutput): its output has both")
+    return text if last_chars is None else text[-last_chars:]

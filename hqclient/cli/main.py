@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from hqclient.errors import BadAddress, FarmUnreachable, HQError, WaitTimedOut
+from hqclient.errors import BadAddress, FarmUnreachable, HQError, LockHeld, WaitTimedOut
 from hqclient.farm import Farm
 
 from .arguments import build_parser
@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.OK
 
 
-def run(argv: Sequence[str], screen: Screen, connect: Callable[[str | None], Farm] = Farm) -> Exit:
-    """Carry out one command line on a screen. Raises `BrokenPipeError`, and nothing else.
+def run(argv: Sequence[str], screen: Screen, connect: Callable[[str | None], Farm] = Farm) -> int:
+    """Carry out one command line on a screen; its exit code. Raises `BrokenPipeError`, and nothing else.
 
     `connect` makes the farm for what `--server` says, None where it is not given.
     """
@@ -40,7 +40,7 @@ def run(argv: Sequence[str], screen: Screen, connect: Callable[[str | None], Far
         args = build_parser().parse_args(argv)
         screen.as_json = args.as_json
         with connect(args.server) as farm:
-            code: Exit = args.run(farm, args, screen)
+            code: int = args.run(farm, args, screen)
         screen.out.flush()
         return code
     except SystemExit as done:  # argparse ends so after --help
@@ -57,7 +57,7 @@ def run(argv: Sequence[str], screen: Screen, connect: Callable[[str | None], Far
 def _complain(problem: Exception, screen: Screen) -> Exit:
     screen.note(problem)
     match problem:
-        case WaitTimedOut():
+        case WaitTimedOut() | LockHeld():
             return Exit.TIMED_OUT
         case BadUsage() | BadAddress() | OSError():
             return Exit.USAGE

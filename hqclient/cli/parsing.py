@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 from hqclient.farm import Farm
 from hqserver.domain.errors import near_match
 
-from .exits import BadUsage, Exit
+from .exits import BadUsage
 from .screen import Screen
 
-Command = Callable[[Farm, argparse.Namespace, Screen], Exit]
-"""What carries a command out: `parser.set_defaults(run=...)` ties it to its words."""
+Command = Callable[[Farm, argparse.Namespace, Screen], int]
+"""What carries a command out, and gives the exit code: `parser.set_defaults(run=...)` ties it to its words."""
 
 _SERVER_HELP = (
     "the farm's server: http://host:port, host:port or host "

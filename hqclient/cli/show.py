@@ -46,10 +46,11 @@ def _facts(screen: Screen, job: dict[str, Any], now: datetime) -> dict[str, Any]
         "progress": screen.bar(job.get("overallProgress") or 0.0, 20),
         "tasks": tasks(job.get("tasks")),
         "time left": duration(eta) if eta is not None and eta >= 0 and not end else "",
-        "description": job.get("description"),
+        "description": _shortened(str(job.get("description") or "")),
         "command": _command(job.get("command")),
         **{hook: _command(command) for hook, command in (job.get("hooks") or {}).items()},
         "shell": job.get("shell"),
+        "stderr": "kept apart" if job.get("splitOutput") else "",
         "environment": _pairs(job.get("environment")),
         "properties": _pairs(job.get("properties")),
         "submitted by": job.get("submittedBy"),
@@ -76,14 +77,27 @@ def _facts(screen: Screen, job: dict[str, Any], now: datetime) -> dict[str, Any]
     }
 
 
+_LONGEST_TEXT, _MOST_LINES = 2_000, 20
+"""Characters, and lines, of a fact that are shown on a screen. `--json` has all of it."""
+
+
+def _shortened(text: str) -> str:
+    """The beginning of a long text, and how to see all of it."""
+    lines = text[:_LONGEST_TEXT].split("\n")[:_MOST_LINES]
+    shown = "\n".join(lines)
+    if shown == text:
+        return text
+    return f"{shown}...\n({len(text)} characters; hq show --json shows all)"
+
+
 def _command(command: Any) -> str:
     if isinstance(command, dict):
-        return "\n".join(f"{platform}: {text}" for platform, text in command.items())
-    return str(command or "")
+        return "\n".join(f"{platform}: {_shortened(text)}" for platform, text in command.items())
+    return _shortened(str(command or ""))
 
 
 def _pairs(texts: Any) -> str:
-    return "\n".join(f"{name}={value}" for name, value in (texts or {}).items())
+    return _shortened("\n".join(f"{name}={value}" for name, value in (texts or {}).items()))
 
 
 def _client_names(clients: Any) -> str:

@@ -96,6 +96,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "name": args.name,
         "description": args.description,
         "shell": args.shell,
+        "splitOutput": args.split_output or None,
         "priority": args.priority,
         "triesLeft": args.tries,
         "maxTime": args.max_time,

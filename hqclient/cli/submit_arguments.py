@@ -39,6 +39,9 @@ def add_command(section: Section) -> None:
     parser.add_argument("--name", help="name of the job (default: the command)")
     parser.add_argument("--description", metavar="TEXT", help="shown with the name")
     parser.add_argument("--shell", help="shell that runs the command (default: the client's)")
+    parser.add_argument(
+        "--split-output", action="store_true", help="keep stderr in a log of its own: hq output --stderr"
+    )
     parser.add_argument("--env", metavar="NAME=VALUE", action="append", help="a variable for the command")
     parser.add_argument("--priority", metavar="N", type=count, help="higher goes first; 0 is the lowest")
     parser.add_argument("--tries", metavar="N", type=count, help="how often a failed command is run again")

@@ -150,6 +150,9 @@ def _check_number(pieces: int) -> None:
 
 
 def _of_frames(numbers: Sequence[int]) -> Piece:
+    if len(numbers) == 1:
+        name = str(numbers[0])
+        return Piece(name, numbers[0], numbers[0], name)
     text = frames.join(numbers)
     name = text
     if len(name) > LONGEST_PIECE_NAME:  # frames without any rule, many in one chunk

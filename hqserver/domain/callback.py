@@ -63,6 +63,7 @@ class ActionKind(StrEnum):
 _OF_COMMANDS = (
     *("command", "name", "description", "shell", "environment", "priority", "conditions", "host", "hostgroup"),
     *("cpus", "tags", "resources", "triesLeft", "minTime", "maxTime", "maxSilence", "maxMemory", "properties"),
+    "splitOutput",
 )
 _KEYS: dict[ActionKind, tuple[str, ...]] = {
     ActionKind.MAIL: ("to", "subject"),

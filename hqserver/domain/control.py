@@ -67,23 +67,33 @@ ALIASES: dict[str, Action] = {
 }
 """Other names of some of them: HQueue's own, and those of other farms."""
 
-ON_WORK = tuple(
-    action for action in Action if action not in (Action.PRIORITY, Action.MODIFY, Action.DELETE, Action.PREEMPT)
-)
-"""Actions that mean something for a single work item."""
+NOT_ON_WORK: dict[Action, str] = {
+    Action.PREEMPT: "a running piece ends by itself; migrate takes it off its client, bottom puts a waiting one last",
+    Action.PRIORITY: "pieces have the priority of their job; top and bottom order them within it",
+    Action.MODIFY: "the specification is that of their job; modifyJobs changes it",
+    Action.DELETE: "pieces are removed with their job",
+}
+"""Actions that mean nothing for a single work item, and why."""
 
+ON_WORK = tuple(action for action in Action if action not in NOT_ON_WORK)
+"""Actions that mean something for a single work item."""
 
 ON_RUNS = (Action.MIGRATE, Action.CANCEL, Action.SUSPEND, Action.RESUME)
 """Actions that mean something for a single run."""
 
 
 def as_action(text: str, among: tuple[Action, ...] = tuple(Action)) -> Action:
-    """The action of this name or alias. Raises `BadParameters` with the near match."""
+    """The action of this name or alias. Raises `BadParameters`: with the near match, or why it is not among these."""
     word = text.strip().lower()
-    known = {str(action): action for action in among} | {name: each for name, each in ALIASES.items() if each in among}
-    if word not in known:
-        raise BadParameters(f"there is no action {text!r}{near_match(word, known)}")
-    return known[word]
+    known = {str(action): action for action in Action} | ALIASES
+    found = known.get(word)
+    if found in among:
+        return found
+    taken = [name for name, action in known.items() if action in among]
+    if found is None:
+        raise BadParameters(f"there is no action {text!r}{near_match(word, taken)}")
+    what, why = ("single runs", "") if among is ON_RUNS else ("work items", f": {NOT_ON_WORK[found]}")
+    raise BadParameters(f"{word} is no action on {what}{why}. They take {', '.join(map(str, among))}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from .errors import near_match
+
 VARIABLE = "HQ_CRASH_AT"
 """The variable of the environment that names the point."""
 
@@ -83,6 +85,10 @@ SERVER_POINTS = (
     "restore_done",
     # Jobs that are removed for their age.
     "expiry_batch_done",
+    # What is deleted given back to the disk, and all jobs removed.
+    "compacted_in_part",
+    "reset_copied",
+    "reset_part_removed",
 )
 """The points of `hqserver`."""
 
@@ -98,18 +104,24 @@ def crash_point(name: str) -> None:
             os._exit(EXIT_CRASHED)
 
 
-def _read(environ: Mapping[str, str]) -> dict[str, int]:
-    """How many times which point is to be passed until the process ends.
-
-    Raises `ValueError` for a point that there is not: a crash that never comes would prove nothing.
-    """
+def _read(environ: Mapping[str, str]) -> tuple[dict[str, int], str]:
+    """How many times which point is to be passed until the process ends, and what is wrong with what was asked, ""
+    where nothing is. A crash that never comes would prove nothing: whoever starts says so and ends (`mistyped`)."""
     asked = environ.get(VARIABLE, "")
     if not asked:
-        return {}
+        return {}, ""
     name, _, times = asked.partition(":")
-    if name not in POINTS or not (times or "1").isdecimal() or int(times or "1") < 1:
-        raise ValueError(f"{VARIABLE}={asked!r}: must be one of {', '.join(POINTS)}, then perhaps a colon and a count")
-    return {name: int(times or "1")}
+    if name not in POINTS:
+        return {}, f"{VARIABLE}={asked!r}: there is no such point{near_match(name, POINTS)}"
+    if not (times or "1").isdecimal() or int(times or "1") < 1:
+        return {}, f"{VARIABLE}={asked!r}: the point is followed by a colon and a count from 1 on, or by nothing"
+    return {name: int(times or "1")}, ""
 
 
-_passes_left = _read(os.environ)
+_passes_left, _mistyped = _read(os.environ)
+
+
+def mistyped() -> str:
+    """What is wrong with what the environment asks for, in a sentence; "" where nothing is. For programs to say at
+    their start."""
+    return _mistyped

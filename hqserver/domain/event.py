@@ -20,6 +20,8 @@ class EventKind(StrEnum):
     CLIENT = "client"
     GROUP = "group"
     RESOURCE = "resource"
+    LOCK = "lock"
+    FARM = "farm"
 
 
 EVENT_MEANINGS: dict[EventKind, str] = {
@@ -30,6 +32,8 @@ EVENT_MEANINGS: dict[EventKind, str] = {
     EventKind.CLIENT: "a client: now is registered, lost, back, sick, well, disabled, enabled or removed",
     EventKind.GROUP: "a group of clients, named in reason: now is created, deleted, joined or left",
     EventKind.RESOURCE: "a resource, named in reason: now is set or deleted",
+    EventKind.LOCK: "a lock, named in reason: now is broken",
+    EventKind.FARM: "the farm itself: now is resetting (all its jobs are being removed) or reset",
 }
 """What the events of each kind tell."""
 

@@ -41,7 +41,7 @@ def rollup(
             return _HOLDING[status]
     if cancelled:
         return JobStatus.CANCELLED
-    left = any(work.get(status) for status in _LEFT)
+    left = work.get(WorkStatus.QUEUED) or work.get(WorkStatus.RUNNABLE) or work.get(WorkStatus.BLOCKED)
     if children_unfinished:
         # A command that ended while children it added still live keeps its job running until they end (9.8).
         left_to_run = sum(work.get(status, 0) for status in _LEFT) - pending
@@ -49,7 +49,7 @@ def rollup(
             return JobStatus.QUEUED
         return JobStatus.PAUSED if held else JobStatus.RUNNING
     if left:
-        all_blocked = not any(work.get(status) for status in _LEFT if status is not WorkStatus.BLOCKED)
+        all_blocked = not (work.get(WorkStatus.QUEUED) or work.get(WorkStatus.RUNNABLE))
         return JobStatus.PAUSED if held or all_blocked else JobStatus.RUNNABLE
     if by_hand:
         return JobStatus.SUCCEEDED

@@ -19,6 +19,7 @@ from .job import PROGRESS_UNIT
 from .jobspec import JobSpec, parse_jobspec
 from .note import LONGEST_NOTE
 from .properties import PROPERTIES
+from .result import result_text
 from .status import JobStatus, WorkStatus
 from .values import LARGEST_INTEGER, Wrong, as_flag, as_integer, as_job_id, as_text, as_texts_by_name
 
@@ -28,6 +29,9 @@ VERSION = 1
 MOST_JOBS = 10_000
 MOST_LINES = 500_000
 """Lines of history and notes, of all the jobs of a document together."""
+
+MOST_IN_RESULTS = 32 * 1024 * 1024
+"""Characters of the results of all the jobs of a document together."""
 
 AGENDA_AS_WRITTEN = ("agenda", "chunk", "partitions", "order")
 """Properties that say how an agenda was asked for. What it became stands in `work`."""
@@ -95,6 +99,9 @@ class KeptJob:
     notes: tuple[tuple[float, str], ...]
     """(time, text)"""
 
+    result: str | None
+    """JSON; None without one."""
+
 
 class _Entry:
     """A dictionary of the document, read key by key; what is wrong names the place."""
@@ -138,13 +145,16 @@ def parse_kept(document: Any) -> list[KeptJob]:
     if len(entries) > MOST_JOBS:
         raise TooLarge(f"the document holds {len(entries)} jobs, more than {MOST_JOBS}")
     jobs: list[KeptJob] = []
-    pieces = lines = 0
+    pieces = lines = characters = 0
     for index, entry in enumerate(entries):
         jobs.append(_job(_Entry(entry, f"jobs[{index}]")))
         pieces += len(jobs[-1].work)
         lines += len(jobs[-1].history) + len(jobs[-1].notes)
         if pieces > MOST_PIECES or lines > MOST_LINES:
             raise TooLarge(f"the document holds more than {MOST_PIECES} pieces of work or {MOST_LINES} lines and notes")
+        characters += len(jobs[-1].result or "")
+        if characters > MOST_IN_RESULTS:
+            raise TooLarge(f"the results in the document have more than {MOST_IN_RESULTS} characters together")
     _check_links(jobs)
     return jobs
 
@@ -178,6 +188,7 @@ def _job(entry: _Entry) -> KeptJob:
         work=work,
         history=tuple(_line(each) for each in entry.each("logs")),
         notes=tuple((each.read("time", _as_time), each.read("text", _as_note)) for each in entry.each("notes")),
+        result=entry.read("result", _optional(lambda value: result_text(value, f"{entry.place}.result"))),
     )
 
 

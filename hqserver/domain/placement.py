@@ -56,6 +56,11 @@ class Board:
         """The clients that this work may ever go to as things stand, the oldest first."""
         return self._seats(self.eligible(wanted.requirement) - wanted.blocked)
 
+    def can_ever_serve(self, requirement: Requirement) -> bool:
+        """Whether anything on the farm, as it is set up now, could run such work once it is free."""
+        enough = len(self.eligible(requirement)) >= requirement.min_hosts
+        return enough and self.stock.ever(requirement.resources)
+
     def obstacle(self, wanted: Wanted, seat: Seat) -> str:
         """What keeps an eligible client from this work at this moment: completes "<client> ...", "" for nothing."""
         return rules.first_unmet(rules.FREE, wanted, seat, self.stock)

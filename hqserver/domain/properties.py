@@ -19,7 +19,9 @@ from .progress import check_pattern
 from .values import LARGEST_INTEGER, Wrong, as_ids, as_integer, as_text, as_texts_by_name, as_words
 
 LONGEST_NAME = 1_000
+_FLAGS = {"": False, "false": False, "true": True}
 MOST_HOSTS = 10_000
+LONGEST_LEASE_SECONDS = 7 * 86_400
 
 Command = str | dict[str, str]
 """A command line for every platform, or one a platform key (CONTRACT 2.3)."""
@@ -91,6 +93,13 @@ def _limit(high: int) -> Callable[[Any], int]:
     return read
 
 
+def _lease(value: Any) -> int:
+    """Seconds of a strict lease; blank and 0 mean none. One that outlasts any repair of a network would be none too."""
+    if isinstance(value, str) and not value.strip():
+        return 0
+    return as_integer(0, LONGEST_LEASE_SECONDS)(value)
+
+
 _seconds_limit = _limit(LARGEST_INTEGER)
 _kilobytes_limit = _limit(2**53)
 
@@ -113,19 +122,17 @@ def _resources(value: Any) -> dict[str, int]:
     return found
 
 
-def _only(*neutral: Any) -> Callable[[Any], None]:
-    """For a property that this server does not serve yet: the values that ask for nothing."""
-
-    def parse(value: Any) -> None:
-        if isinstance(value, str) and value.strip() in neutral:
-            return
-        if value is None or value in neutral or (isinstance(value, list | tuple | Mapping) and not value):
-            return
-        if isinstance(value, list | tuple) and all(isinstance(entry, str) and not entry.strip() for entry in value):
-            return
-        raise Wrong("is not served by this server yet")
-
-    return parse
+def _flag(value: Any) -> bool:
+    """True or False, which a caller that has neither spells as text, or as 1 and 0 (CONTRACT 9.2)."""
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if isinstance(value, str) and word in _FLAGS:
+        return _FLAGS[word]
+    try:
+        return bool(as_integer(0, 1)(value))
+    except Wrong:
+        raise Wrong("must be true or false") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +204,10 @@ PROPERTIES: dict[str, Property] = {
         "`licence` (put back for a while, no try burnt).",
     ),
     "lease": Property(
-        _seconds_limit,
+        _lease,
         "lease",
         "Seconds of a strict lease: a client that cannot reach the server for so long ends the run, and only then is "
-        "the work given out again; 0 = none.",
+        "the work given out again; at most 604800, a week; 0 = none.",
     ),
     "maxTime": Property(
         _seconds_limit, "max_time", "Seconds after which its command is cancelled; 0 or below = unlimited."
@@ -237,6 +244,10 @@ PROPERTIES: dict[str, Property] = {
     "maxConcurrent": Property(
         as_integer(0), "max_concurrent", "How many pieces of the agenda may run at once; 0 = unlimited."
     ),
-    "splitOutput": Property(_only("", 0, False), "", "Keep stderr apart. Not served yet: refused when it is true."),
+    "splitOutput": Property(
+        _flag,
+        "split_output",
+        "Keep what the command writes to stderr in a log of its own, not in that of stdout; False by default.",
+    ),
 }
 """Every property a specification may have (CONTRACT 2.1, 9.5, 10)."""

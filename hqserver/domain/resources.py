@@ -100,6 +100,17 @@ class Stock:
                 return frozenset()
         return found
 
+    def ever(self, wanted: Amounts) -> bool:
+        """Whether the farm has these amounts at all, in use or not."""
+        for name, amount in wanted:
+            supply = self._supplies.get(name)
+            if supply is None:
+                return False
+            least = 1 if supply.counting is Counting.MACHINE else amount
+            if supply.total != UNCOUNTED and least > supply.total:
+                return False
+        return True
+
     def share(self, wanted: Amounts, *, first: bool) -> list[tuple[str, int]]:
         """What one client of a job that wants these amounts takes and holds: the job's own are counted once, on its
         first client; one unit of each that is counted per machine on every client. Of a rate nothing is held."""

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
-def output_marker(kind: str, tries: int, label: str, work: str = "") -> str:
+class Stream(StrEnum):
+    """What a command writes to. A run whose job does not say `splitOutput` has both in the log of the first."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+def output_marker(kind: str, tries: int, label: str, work: str = "", stream: Stream = Stream.STDOUT) -> str:
     """The line before the output of a run in that of its job: of each piece of an agenda, of the command from its
-    second try on, and of a hook.
+    second try on, of a hook, and before what a run that keeps it apart wrote to stderr.
 
     `kind`: the hook, "" for the command; `tries`: which try of the command, or of the piece `work`, it is; `label`: of
     its client (CONTRACT 9.20).
     """
-    if kind:
-        return f"[hq] {kind} on {label}\n"
-    again = f"try {tries}" if tries > 1 else ""
-    what = ", ".join(part for part in (work, again) if part)
+    again = f"try {tries}" if tries > 1 and not kind else ""
+    apart = "" if stream is Stream.STDOUT else stream.value
+    what = ", ".join(part for part in (kind or work, again, apart) if part)
     return f"[hq] {what} on {label}\n" if what else ""
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """What its client says of a run that ended. `max_memory` is in kB, `log_size` in bytes, `log_hash` SHA-256."""
+    """What its client says of a run that ended. `max_memory` is in kB, `log_size` in bytes, `log_hash` SHA-256.
+
+    The same of stderr where the run kept it apart, otherwise `stderr_size` is None.
+    """
 
     exit_code: int | None = None
     signal: int | None = None
@@ -31,6 +41,9 @@ class RunEnd:
     log_truncated: bool = False
     cpu_seconds: float | None = None
     max_memory: int | None = None
+    stderr_size: int | None = None
+    stderr_hash: str = ""
+    stderr_truncated: bool = False
 
     def told(self, label: str, *, killed: bool = False, limit: str = "") -> str:
         """How it ended on the client called `label`, for people: "exit code 3 on node7"."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from hqserver.domain.mail import MailPolicy
@@ -14,6 +15,7 @@ from hqserver.services.work.health_record import Health
 from hqserver.store.database import Database
 from hqserver.store.output import OutputFiles
 
+from .longtask import LongTask
 from .watch import Watch
 
 
@@ -80,7 +82,8 @@ class Farm:
     """The farm: its database, logs, what is known of its clients, its clock, its rules.
 
     `ask_for_pass` makes the dispatcher look for work to hand out, `wake` tells a client that there are orders for it.
-    `settings` is the configuration file's own text of each key it holds, under each spelling, without secrets.
+    `settings` is the configuration file's own text of each key it holds, under each spelling, without secrets. `copies`
+    is the folder of the database's copies, by default `backups` beside it.
     """
 
     database: Database
@@ -94,3 +97,6 @@ class Farm:
     holds: Holds = field(default_factory=Holds)
     health: Health = field(default_factory=Health)
     journal: Journal = field(default_factory=Journal)
+    copies: Path | None = None
+    compaction: LongTask = field(default_factory=lambda: LongTask("compaction"))
+    reset: LongTask = field(default_factory=lambda: LongTask("reset"))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from hqserver.domain.crash import crash_point
 from hqserver.store import calls
@@ -22,10 +23,20 @@ from .farm import Clock
 _LOG = logging.getLogger(__name__)
 
 
+class BodyInPieces(Protocol):
+    """A body that is too large to be held in memory."""
+
+    def pieces(self) -> Iterable[bytes]:
+        """All of it, from the front."""
+
+
+Body = bytes | BodyInPieces
+
+
 class Attempt:
     """One request: its bytes, who sent them, and the calls in it that must not be done twice."""
 
-    def __init__(self, book: CallBook, clock: Clock, sender: str, body: bytes):
+    def __init__(self, book: CallBook, clock: Clock, sender: str, body: Body):
         self._book, self._clock = book, clock
         self._sender, self._body = sender, body
         self._digest = ""
@@ -41,7 +52,10 @@ class Attempt:
     def once(self) -> Iterator[None]:
         """Do the first transaction of the block once, a repeated request included."""
         if not self._digest:
-            self._digest = hashlib.blake2b(self._sender.encode() + b"\n" + self._body, digest_size=16).hexdigest()
+            digest = hashlib.blake2b(self._sender.encode() + b"\n", digest_size=16)
+            for piece in [self._body] if isinstance(self._body, bytes) else self._body.pieces():
+                digest.update(piece)
+            self._digest = digest.hexdigest()
         # A system.multicall may hold several: each is known by its place.
         call = Call(self._book, f"{self._digest}-{len(self._calls)}", self._clock.monotonic())
         self._calls.append(call)
@@ -97,7 +111,7 @@ class Retries:
                 book.cut(token, at)
         self.flush()
 
-    def attempt(self, sender: str, body: bytes) -> Attempt:
+    def attempt(self, sender: str, body: Body) -> Attempt:
         """A request that begins. `sender` is whatever tells callers apart."""
         return Attempt(self._book, self._clock, sender, body)
 

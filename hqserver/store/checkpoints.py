@@ -39,3 +39,17 @@ class Checkpoints:
         if held and not self._alarmed:
             _LOG.error("the database's write-ahead log has %d MB: something reads for too long", self._size >> 20)
         self._alarmed = held
+
+    def fold_all_in(self, writer: sqlite3.Connection) -> bool:
+        """Fold the whole log in and cut it to nothing; False where somebody reads what is only there at this moment.
+
+        Raises `sqlite3.Error`. Called by the writer alone, which does not wait for readers.
+        """
+        waits = writer.execute("PRAGMA busy_timeout").fetchone()[0]
+        writer.execute("PRAGMA busy_timeout=0")
+        try:
+            busy = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            writer.execute(f"PRAGMA busy_timeout={waits}")
+        self._size = self._log.stat().st_size
+        return not busy

@@ -15,7 +15,7 @@ _COLUMNS = (
     *("id", "hostname", "name", "secret_hash", "session", "boot_id", "ip", "port", "platform", "cpus"),
     *("cpu_speed", "memory", "version", "description", "disabled", "registered_at", "heartbeat_at", "load"),
     *("idle_minutes", "memory_free", "disk_free", "removed", "availability", "utc_offset", "location"),
-    *("disk_total", "upgrade_error", "wanted", "sick"),
+    *("disk_total", "upgrade_error", "wanted", "sick", "outside"),
 )
 
 _VITALS = ("heartbeat_at", "load", "idle_minutes", "memory_free", "disk_free", "utc_offset")
@@ -33,6 +33,7 @@ class ClientRow:
     `availability` holds its rules as text ("" = always), `wanted` what its daemon is asked to do ("", `upgrade`,
     `restart` or `end`), `location` its daemon's folder, `upgrade_error` why its last upgrade failed, and `utc_offset`
     the minutes that its machine's zone is east of UTC.
+    An `outside` one is no daemon but a runner that asks for its work itself (`claimJob`).
     A `removed` client is kept for the jobs that it ran: its `name` ends in `~id`, so that another may have its label.
     """
 
@@ -65,6 +66,7 @@ class ClientRow:
     upgrade_error: str = ""
     wanted: str = ""
     sick: str = ""
+    outside: int = 0
 
     @property
     def shown_name(self) -> str:
@@ -86,6 +88,12 @@ def load(connection: sqlite3.Connection, client_id: int) -> ClientRow | None:
     """The client, None for an id that no client has."""
     row = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM client WHERE id = ?", (client_id,)).fetchone()
     return None if row is None else ClientRow(*row)
+
+
+def labelled(connection: sqlite3.Connection, hostname: str, name: str) -> ClientRow | None:
+    """The client with this label, None where there is none."""
+    found = connection.execute("SELECT id FROM client WHERE hostname = ? AND name = ?", (hostname, name)).fetchone()
+    return None if found is None else load(connection, found[0])
 
 
 def insert(connection: sqlite3.Connection, row: ClientRow) -> int:

@@ -19,7 +19,7 @@ from hqserver.domain.errors import Busy, DiskFull
 from . import calls
 from .checkpoints import Checkpoints
 from .idfloor import IdFloor
-from .opening import StoreDamaged, StoreUnusable, open_reader, open_writer
+from .opening import StoreDamaged, StoreUnusable, open_reader, open_writer, wal_of
 from .room import Room
 from .transaction import Transaction
 from .trouble import explained, is_fatal, is_full
@@ -86,13 +86,14 @@ class Database:
             self._writer.close()
             raise StoreUnusable(f"the database {path} cannot be written: {problem}") from None
 
-    def write(self, function: Callable[[Transaction], _Result]) -> _Result:
+    def write(self, function: Callable[[Transaction], _Result], *, repeatable: bool = False) -> _Result:
         """Run `function` in a transaction; its result once that is on disk.
 
-        The first transaction of a call that must not be done twice is recognised (`calls`). Raises what the function
-        raised, `DiskFull` when there was no room (nothing was changed), `Busy` after `close`.
+        The first transaction of a call that must not be done twice is recognised (`calls`); `repeatable`: this is not
+        yet that one, for doing it twice changes nothing. Raises what the function raised, `DiskFull` when there was no
+        room (nothing was changed), `Busy` after `close`.
         """
-        call = calls.CURRENT.get()
+        call = None if repeatable else calls.CURRENT.get()
         if call is not None:
             calls.CURRENT.set(None)
             function = calls.once(call, function)
@@ -242,6 +243,27 @@ class Database:
             if self._closed:
                 raise Busy("the server is shutting down")
             self._writer.backup(target, pages=_COPIED_PAGES, progress=let_others_in)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def size(self) -> int:
+        """Bytes on the disk, the write-ahead log included."""
+        return sum(file.stat().st_size for file in (self.path, wal_of(self.path)) if file.exists())
+
+    def fold_log_in(self) -> bool:
+        """Fold the write-ahead log into the file; False where a reader needs it at this moment. Raises `Busy`."""
+        with self._leader:
+            if self._closed:
+                raise Busy("the server is shutting down")
+            try:
+                return self._checkpoints.fold_all_in(self._writer)
+            except (sqlite3.Error, OSError) as problem:
+                if is_fatal(problem):
+                    self._on_lost(f"the database {self.path} failed: {problem}")
+                raise explained(problem) from None
 
     def close(self) -> None:
         """Finish what is being written, checkpoint and close. Later calls of `write` raise `Busy`."""

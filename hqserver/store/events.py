@@ -19,7 +19,7 @@ _COLUMNS = "kind, job_id, root_id, work, client, was, now, reason, id, at"
 def append(connection: sqlite3.Connection, events: Sequence[Event], at: float) -> list[Event]:
     """Add events; they come back with their ids and the time."""
     after = last(connection)
-    numbered = [Event(*event[:8], id=number, at=at) for number, event in enumerate(events, after + 1)]
+    numbered = [Event._make((*event[:8], number, at)) for number, event in enumerate(events, after + 1)]
     connection.executemany(f"INSERT INTO event ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", numbered)
     return numbered
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line: what happened (`event`), which status followed, why (`message`), and on which client."""
 
     job_id: int
@@ -22,6 +21,5 @@ class Entry:
 def append(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
     """Add lines."""
     connection.executemany(
-        "INSERT INTO history (job_id, client_id, at, event, status, message) VALUES (?, ?, ?, ?, ?, ?)",
-        [(entry.job_id, entry.client_id, entry.at, entry.event, entry.status, entry.message) for entry in entries],
+        f"INSERT INTO history ({', '.join(Entry._fields)}) VALUES ({', '.join('?' * len(Entry._fields))})", entries
     )

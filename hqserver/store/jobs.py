@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from operator import attrgetter
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import compress, islice, product
+from operator import attrgetter, itemgetter, ne
 from typing import Any
 
 from hqserver.domain.job import Tree
@@ -15,26 +17,7 @@ from hqserver.domain.status import FAILED_JOB, FINISHED_JOB, FINISHED_WORK, JobS
 from .schema import OWN_COLUMNS, TREE_COLUMNS, WORK_COLUMNS, words
 from .search_index import add_counts, add_labels, add_texts
 
-_PLAIN = (
-    *("id", "root_id", "first_parent_id", "requirement_id", "name", "priority", "cpus", "tries"),
-    *("status", "cancelled", "outcome", "queued_at", "runnable_at", "started_at", "command_started_at"),
-    *("command_ended_at", "ended_at", "updated_at", "claimable"),
-    *("parents", "children", "children_unfinished", "children_failed", "tree_clients"),
-    *("held", "weightless", "tries_given", "hooks", "mail_reasons", "pending", "deleted_failed"),
-    *("lease", "agenda", "max_concurrent", "capped", "position", "by_hand"),
-    "show_blocked_clients_warning",
-)
-_COLUMNS = (*_PLAIN, *OWN_COLUMNS.values(), *WORK_COLUMNS.values(), *TREE_COLUMNS.values())
-_FIXED = {
-    *("id", "root_id", "name", "cpus", "queued_at", "weightless", "tries_given", "hooks", "mail_reasons", "lease"),
-    "agenda",
-}
-_CHANGING = tuple(column for column in _COLUMNS if column not in _FIXED)
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id = ?"
-_SELECT_ALL = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id IN (SELECT value FROM json_each(?))"
-_UPDATE = f"UPDATE job SET {', '.join(f'{column} = ?' for column in _CHANGING)} WHERE id = ?"
-_TEXTS = ("uuid", "description", "command", "submitted_by", "specification")
-_INSERT = f"INSERT INTO job ({', '.join((*_COLUMNS, *_TEXTS))}) VALUES ({', '.join('?' * len((*_COLUMNS, *_TEXTS)))})"
+_JOBS_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -78,6 +61,7 @@ class JobRow:
     hooks: str = ""
     mail_reasons: str = ""
     lease: int = 0
+    split_output: int = 0
     agenda: int = 0
     max_concurrent: int = 0
     capped: int = 0
@@ -92,6 +76,8 @@ class JobRow:
     own_work_timed: int = 0
     work: dict[WorkStatus, int] = field(default_factory=lambda: dict.fromkeys(WorkStatus, 0))
     tree: Tree = field(default_factory=Tree)
+    stored: tuple[object, ...] = field(default=(), repr=False, compare=False)
+    """What it was in the database when it was read or written last; () for a row that was not."""
 
     @property
     def finished(self) -> bool:
@@ -119,12 +105,49 @@ class JobTexts:
     specification: str
 
 
-_WORK_START = len(_PLAIN) + len(OWN_COLUMNS)
+# The columns stand in the order of the row's fields, so that a row is made of what a query gives.
+_PLAIN = tuple(each.name for each in fields(JobRow) if each.name not in ("work", "tree", "stored"))
+_COLUMNS = (*_PLAIN, *WORK_COLUMNS.values(), *TREE_COLUMNS.values())
+_FIXED = {
+    *("id", "root_id", "first_parent_id", "name", "cpus", "queued_at", "weightless", "tries_given", "hooks"),
+    *("mail_reasons", "lease", "split_output", "agenda"),
+}
+"""Written by `modify`, by removal or not at all."""
+
+_KEYS = (
+    {"status", "parents", "ended_at"},
+    {"requirement_id", "priority", "position", "claimable", "held", "capped"},
+)
+"""Columns that jobs are found by, those together that change together. They are written only where one of them did: to
+keep the indexes in order costs several times what the row does, and SQLite does it for each column it is given."""
+
+_ALIKE = 8
+"""So many rows that change alike are written by one statement, at a third of what each alone costs; it is made anew for
+each such change, which is not worth it for fewer."""
+
+_TEXTS = ("uuid", "description", "command", "submitted_by", "specification")
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id = ?"
+_SELECT_ALL = f"SELECT {', '.join(_COLUMNS)} FROM job WHERE id IN (SELECT value FROM json_each(?))"
+_INSERT = f"INSERT INTO job ({', '.join((*_COLUMNS, *_TEXTS))}) VALUES ({', '.join('?' * len((*_COLUMNS, *_TEXTS)))})"
+_CHANGING = tuple(column for column in _COLUMNS if column not in _FIXED)
+_WORK_START = len(_PLAIN)
 _TREE_START = _WORK_START + len(WORK_COLUMNS)
 _STATUSES = tuple(WorkStatus)
+_plain_values = attrgetter(*_PLAIN)
+_changing_values = attrgetter(*(column for column in _PLAIN if column not in _FIXED))
+_work_values = itemgetter(*_STATUSES)
 _tree_values = attrgetter(*TREE_COLUMNS)
-_plain_values = attrgetter(*_COLUMNS[:_WORK_START])
-_changing_values = attrgetter(*(column for column in _COLUMNS[:_WORK_START] if column not in _FIXED))
+
+
+def _update(changed: tuple[bool, ...]) -> tuple[str, list[bool]]:
+    """A statement that writes a row back without those of `_KEYS` that did not change, and which values it takes."""
+    spared = frozenset(column for keys, did in zip(_KEYS, changed, strict=True) if not did for column in keys)
+    columns = [column for column in _CHANGING if column not in spared]
+    statement = f"UPDATE job SET {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?"
+    return statement, [column not in spared for column in _CHANGING]
+
+
+_UPDATES = {changed: _update(changed) for changed in product((False, True), repeat=len(_KEYS))}
 
 
 def load(connection: sqlite3.Connection, job_id: int) -> JobRow | None:
@@ -139,26 +162,56 @@ def load_all(connection: sqlite3.Connection, job_ids: Iterable[int]) -> list[Job
 
 
 def _row(values: Sequence[Any]) -> JobRow:
-    plain = dict(zip(_COLUMNS[:_WORK_START], values, strict=False))
-    plain["status"] = JobStatus(plain["status"])
-    return JobRow(
-        **plain,
-        work=dict(zip(_STATUSES, values[_WORK_START:_TREE_START], strict=True)),
-        tree=Tree(*values[_TREE_START:]),
+    row = JobRow(  # type: ignore[call-arg]
+        *values[:_WORK_START],
+        dict(zip(_STATUSES, values[_WORK_START:_TREE_START], strict=True)),
+        Tree(*values[_TREE_START:]),
     )
+    row.status = JobStatus(row.status)
+    row.stored = _values(row, _changing_values(row))
+    return row
 
 
 def _values(row: JobRow, plain: tuple[object, ...]) -> tuple[object, ...]:
-    return (*plain, *(row.work[status] for status in _STATUSES), *_tree_values(row.tree))
+    return (*plain, *_work_values(row.work), *_tree_values(row.tree))
 
 
 def save(connection: sqlite3.Connection, rows: Iterable[JobRow]) -> None:
-    """Write back rows that `load` gave."""
-    connection.executemany(_UPDATE, [(*_values(row, _changing_values(row)), row.id) for row in rows])
+    """Write back what changed of rows that `load` gave or `insert` took."""
+    alike: dict[tuple[tuple[str, object], ...], list[JobRow]] = defaultdict(list)
+    for row in rows:
+        was, row.stored = row.stored, _values(row, _changing_values(row))
+        changes = zip(_CHANGING, row.stored, strict=True)
+        alike[tuple(compress(changes, map(ne, row.stored, was)) if was else changes)].append(row)
+    others: dict[tuple[bool, ...], list[JobRow]] = defaultdict(list)
+    for change, found in alike.items():
+        columns = dict(change)
+        if len(found) >= _ALIKE:
+            _save_alike(connection, columns, found)
+        elif columns:
+            others[tuple(not keys.isdisjoint(columns) for keys in _KEYS)] += found
+    for changed, found in others.items():
+        statement, taken = _UPDATES[changed]
+        connection.executemany(statement, ((*compress(row.stored, taken), row.id) for row in found))
 
 
-def insert(connection: sqlite3.Connection, rows: Sequence[tuple[JobRow, JobTexts]]) -> None:
-    """Store new jobs, and index what they are found by."""
+def _save_alike(connection: sqlite3.Connection, change: Mapping[str, object], rows: Sequence[JobRow]) -> None:
+    if change:
+        columns = ", ".join(f"{column} = ?" for column in change)
+        ids = json.dumps([row.id for row in rows])
+        connection.execute(
+            f"UPDATE job SET {columns} WHERE id IN (SELECT value FROM json_each(?))", (*change.values(), ids)
+        )
+
+
+def insert(connection: sqlite3.Connection, jobs: Iterable[tuple[JobRow, JobTexts]]) -> None:
+    """Store new jobs, and index what they are found by. The texts of a large submission are not held all at once."""
+    jobs = iter(jobs)
+    while rows := list(islice(jobs, _JOBS_AT_ONCE)):
+        _insert(connection, rows)
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[tuple[JobRow, JobTexts]]) -> None:
     connection.executemany(
         _INSERT,
         [
@@ -188,11 +241,12 @@ def modify(connection: sqlite3.Connection, row: JobRow, changed: JobTexts) -> No
     connection.execute(
         """
         UPDATE job SET name = ?, cpus = ?, weightless = ?, tries_given = ?, hooks = ?, mail_reasons = ?, lease = ?,
-            description = ?, command = ?, submitted_by = ?, specification = ?
+            split_output = ?, description = ?, command = ?, submitted_by = ?, specification = ?
         WHERE id = ?
         """,
         (
             *(row.name, row.cpus, row.weightless, row.tries_given, row.hooks, row.mail_reasons, row.lease),
+            row.split_output,
             *(changed.description, changed.command, changed.submitted_by, changed.specification, row.id),
         ),
     )

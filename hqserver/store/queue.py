@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from .clause import EVERYTHING, Clause
+
 _FIRST_PAGE, _LONGEST_PAGE = 2, 256
 """Most requirements serve no more than a job or two in a pass; a page is four times as long as the one before."""
 
@@ -45,8 +47,10 @@ def requirements_waiting(connection: sqlite3.Connection) -> list[tuple[int, str]
     return [(row[0], row[1]) for row in rows]
 
 
-def jobs_in_order(connection: sqlite3.Connection, requirement_id: int, barren: Collection[int]) -> Iterator[Queued]:
-    """Jobs with claimable work and this requirement, first to be served first, read page by page.
+def jobs_in_order(
+    connection: sqlite3.Connection, requirement_id: int, barren: Collection[int], only: Clause = EVERYTHING
+) -> Iterator[Queued]:
+    """Jobs with claimable work and this requirement for which `only` holds, first to be served first, read by pages.
 
     `barren` may grow meanwhile: jobs of these roots are left out from the next page on.
     """
@@ -54,14 +58,14 @@ def jobs_in_order(connection: sqlite3.Connection, requirement_id: int, barren: C
     page = _FIRST_PAGE
     while True:
         rows = connection.execute(
-            """
+            f"""
             SELECT -priority, position, id, root_id FROM job INDEXED BY job_queue
             WHERE requirement_id = ? AND claimable > 0 AND held = '' AND capped = 0 AND priority <= ?
                 AND (-priority, position, id) > (?, ?, ?)
-                AND root_id NOT IN (SELECT value FROM json_each(?))
+                AND root_id NOT IN (SELECT value FROM json_each(?)) AND ({only.sql})
             ORDER BY priority DESC, position, id LIMIT ?
             """,
-            (requirement_id, -last[0], *last, json.dumps(list(barren)), page),
+            (requirement_id, -last[0], *last, json.dumps(list(barren)), *only.values, page),
         ).fetchall()
         for row in rows:
             yield Queued(*row)

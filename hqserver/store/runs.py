@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hqserver.domain.agenda import Piece
-from hqserver.domain.run import RunEnd
+from hqserver.domain.run import RunEnd, Stream
 from hqserver.domain.status import LIVE_RUN, RunStatus
 
 from .schema import words
@@ -17,7 +17,7 @@ from .schema import words
 _LIVE = words(LIVE_RUN)
 _COLUMNS = (
     "id, job_id, work_id, client_id, cpus, status, offered_at, started_at, ended_at, unconfirmed, slot, kind, intent, "
-    "sharing, resources, lease"
+    "sharing, resources, lease, split_output"
 )
 
 
@@ -28,7 +28,7 @@ class RunRow:
     `slot` is above 0 for the further clients of a job that holds several: they run no command of ours and end with the
     first. `kind` names the hook that it runs, "" for the command. `intent`: "cancel" or "eject" while it is to be
     killed, "pause" since it was to stop. `sharing` (a comma list) and `resources` (JSON) are what it takes up. `lease`:
-    seconds of a strict lease, 0 for none.
+    seconds of a strict lease, 0 for none. `split_output`: its stderr has a log of its own.
     """
 
     id: str
@@ -47,6 +47,7 @@ class RunRow:
     sharing: str = ""
     resources: str = ""
     lease: int = 0
+    split_output: int = 0
 
 
 def _row(values: tuple[object, ...]) -> RunRow:
@@ -107,6 +108,19 @@ def live_of_job(connection: sqlite3.Connection, job_id: int) -> list[RunRow]:
     return [_row(values) for values in rows]
 
 
+def jobs_with_live(connection: sqlite3.Connection, job_ids: Iterable[int]) -> set[int]:
+    """Those of these jobs that have runs which have not ended."""
+    rows = connection.execute(
+        """
+        SELECT asked.value FROM json_each(?) AS asked WHERE EXISTS (
+            SELECT 1 FROM run WHERE job_id = asked.value AND ended_at IS NULL
+        )
+        """,
+        (json.dumps(list(job_ids)),),
+    )
+    return {row[0] for row in rows}
+
+
 def live_of_client(connection: sqlite3.Connection, client_id: int) -> list[RunRow]:
     """The client's runs that have not ended."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM run WHERE client_id = ? AND status IN ({_LIVE})", (client_id,))
@@ -148,10 +162,11 @@ def jobs_of_lost(connection: sqlite3.Connection, client_ids: Iterable[int]) -> l
 def insert(connection: sqlite3.Connection, row: RunRow) -> None:
     """Store a new run. The database refuses a second live one for the same work item."""
     connection.execute(
-        f"INSERT INTO run ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO run ({_COLUMNS}) VALUES ({', '.join('?' * 17)})",
         (
             *(row.id, row.job_id, row.work_id, row.client_id, row.cpus, row.status, row.offered_at, row.started_at),
             *(row.ended_at, row.unconfirmed, row.slot, row.kind, row.intent, row.sharing, row.resources, row.lease),
+            row.split_output,
         ),
     )
 
@@ -167,12 +182,20 @@ def move(connection: sqlite3.Connection, row: RunRow, now: RunStatus) -> bool:
     )
 
 
-def start_ending(connection: sqlite3.Connection, row: RunRow, at: float) -> None:
-    """The run is to be killed: durable before anybody is told to."""
+def start_ending(connection: sqlite3.Connection, row: RunRow, at: float, reason: str) -> None:
+    """The run is to be killed, for this reason: durable before anybody is told to."""
     connection.execute(
-        f"UPDATE run SET status = 'ending', ending_at = coalesce(ending_at, ?) WHERE id = ? AND status IN ({_LIVE})",
-        (at, row.id),
+        f"""
+        UPDATE run SET status = 'ending', ending_at = coalesce(ending_at, ?), reason = ?
+        WHERE id = ? AND status IN ({_LIVE})
+        """,
+        (at, reason, row.id),
     )
+
+
+def why_ending(connection: sqlite3.Connection, run_id: str) -> str:
+    """Why the run is to be killed."""
+    return str(connection.execute("SELECT reason FROM run WHERE id = ?", (run_id,)).fetchone()[0])
 
 
 def finish(connection: sqlite3.Connection, row: RunRow, now: RunStatus, end: RunEnd) -> bool:
@@ -181,12 +204,14 @@ def finish(connection: sqlite3.Connection, row: RunRow, now: RunStatus, end: Run
         connection.execute(
             f"""
             UPDATE run SET status = ?, started_at = ?, ended_at = ?, exit_code = ?, signal = ?, reason = ?,
-                log_size = ?, log_hash = ?, log_truncated = ?, cpu_seconds = ?, max_memory = ?, unconfirmed = ?
+                log_size = ?, log_hash = ?, log_truncated = ?, cpu_seconds = ?, max_memory = ?, unconfirmed = ?,
+                stderr_size = ?, stderr_hash = ?, stderr_truncated = ?
             WHERE id = ? AND status IN ({_LIVE})
             """,
             (
                 *(now, row.started_at, row.ended_at, end.exit_code, end.signal, end.reason, end.log_size, end.log_hash),
-                *(int(end.log_truncated), end.cpu_seconds, end.max_memory, row.unconfirmed, row.id),
+                *(int(end.log_truncated), end.cpu_seconds, end.max_memory, row.unconfirmed),
+                *(end.stderr_size, end.stderr_hash, int(end.stderr_truncated), row.id),
             ),
         ).rowcount
         == 1
@@ -234,10 +259,15 @@ def count_of_job(connection: sqlite3.Connection, job_id: int) -> int:
     return int(connection.execute("SELECT count(*) FROM run WHERE job_id = ?", (job_id,)).fetchone()[0])
 
 
-def log_of(connection: sqlite3.Connection, run_id: str) -> sqlite3.Row | None:
-    """What the run's row says of its log: `job_id, ended_at, log_size, log_truncated`."""
+def log_of(connection: sqlite3.Connection, run_id: str, stream: Stream) -> sqlite3.Row | None:
+    """What the run's row says of a log of it: `job_id, ended_at, kept` (there is, or was, such a log), `size`,
+    `truncated`."""
+    columns = {
+        Stream.STDOUT: "1 AS kept, log_size AS size, log_truncated AS truncated",
+        Stream.STDERR: "split_output AS kept, stderr_size AS size, stderr_truncated AS truncated",
+    }
     found: sqlite3.Row | None = connection.execute(
-        "SELECT job_id, ended_at, log_size, log_truncated FROM run WHERE id = ?", (run_id,)
+        f"SELECT job_id, ended_at, {columns[stream]} FROM run WHERE id = ?", (run_id,)
     ).fetchone()
     return found
 
@@ -287,6 +317,7 @@ class Order:
 
     `status` is that of the run: `offered` asks for a start, `ending` for a kill, `pausing` and `resuming` for those.
     `hosts`: ids of the further clients of a job that holds several, a comma list in the order of their slots.
+    `split_output`: stderr is to have a log of its own.
     """
 
     run_id: str
@@ -299,6 +330,7 @@ class Order:
     specification: str
     kind: str
     hosts: str
+    split_output: bool
     piece: Piece
 
 
@@ -312,7 +344,8 @@ def orders_for(connection: sqlite3.Connection, client_id: int, but_for: Iterable
                 SELECT group_concat(client_id) FROM (
                     SELECT other.client_id FROM run AS other
                     WHERE other.work_id = run.work_id AND other.slot > 0 AND other.status IN ({_LIVE})
-                    ORDER BY other.slot)), ''), work.name, work.first, work.last, work.frames, work.package
+                    ORDER BY other.slot)), ''), run.split_output,
+            work.name, work.first, work.last, work.frames, work.package
         FROM run JOIN job ON job.id = run.job_id JOIN work ON work.id = run.work_id
         WHERE run.client_id = ? AND run.status IN ({_LIVE})
             AND run.status IN ('offered', 'ending', 'pausing', 'resuming') AND run.slot = 0
@@ -323,7 +356,7 @@ def orders_for(connection: sqlite3.Connection, client_id: int, but_for: Iterable
     rows += connection.execute(
         """
         SELECT run.id, 'ending', run.job_id, run.job_id, run.work_id, run.cpus, '""', '{}', '', '',
-            '', NULL, NULL, '', ''
+            0, '', NULL, NULL, '', ''
         FROM run
         WHERE client_id = ? AND unconfirmed = 1
         """,
@@ -334,10 +367,23 @@ def orders_for(connection: sqlite3.Connection, client_id: int, but_for: Iterable
 
 
 def _order(values: tuple[Any, ...]) -> Order:
-    run_id, status, job_id, root_id, work_id, cpus, command, specification, kind, hosts, *rest = values
+    run_id, status, job_id, root_id, work_id, cpus, command, specification, kind, hosts, split, *rest = values
     name, first, last, frames, package = rest
     piece = Piece(name, first, last, frames, json.loads(package) if package else {})
-    return Order(run_id, RunStatus(status), job_id, root_id, work_id, cpus, command, specification, kind, hosts, piece)
+    return Order(
+        run_id,
+        RunStatus(status),
+        job_id,
+        root_id,
+        work_id,
+        cpus,
+        command,
+        specification,
+        kind,
+        hosts,
+        bool(split),
+        piece,
+    )
 
 
 def count_presence(connection: sqlite3.Connection, job_id: int, client_id: int, change: int) -> int:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from hqserver.domain.errors import TooLarge
 from hqserver.domain.job_filter import NEWEST_FIRST, JobFilter, SortTerm
 
-from .search_conditions import Clause, all_of, clients_called, conditions, prepare
+from .clause import Clause, all_of
+from .search_conditions import clients_called, conditions, prepare
 from .search_order import NEWEST, Key, Order
 from .search_streams import LAST_ID, Driver, Stream, by_time, drivers, is_plain
 

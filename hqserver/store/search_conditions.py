@@ -5,29 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from hqserver.domain.job_filter import AT_WORK, BLOCKED, WAITING_FOR_RESOURCES, JobFilter, name_test, text_test
 from hqserver.domain.requirement import requirement_from
 from hqserver.domain.status import JobStatus
 
+from .clause import Clause, all_of
 from .search_index import property_label, tag_label
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """A piece of SQL and the values of its question marks."""
-
-    sql: str
-    values: tuple[object, ...] = ()
-
-
-def all_of(clauses: Iterable[Clause]) -> Clause:
-    """That all of them hold."""
-    clauses = list(clauses)
-    sql = " AND ".join(f"({clause.sql})" for clause in clauses)
-    return Clause(sql or "1", tuple(value for clause in clauses for value in clause.values))
-
 
 IN = "IN (SELECT value FROM json_each(?))"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hqserver.domain.job_filter import NEWEST_FIRST, SORTABLE, SortTerm
 
-from .search_conditions import Clause
+from .clause import Clause
 
 Key = tuple[Any, ...]
 """Where a job stands in an order: the values of the columns that it is sorted by, the id last."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from hqserver.domain.job_filter import AT_WORK, BLOCKED, WAITING_FOR_RESOURCES, JobFilter, literal_parts
 from hqserver.domain.status import FINISHED_JOB, JobStatus
 
-from .search_conditions import IN, Clause, labels
+from .clause import Clause
+from .search_conditions import IN, labels
 from .search_index import INDEXED_FROM
 
 _UNFINISHED = frozenset(str(status) for status in JobStatus if status not in FINISHED_JOB)

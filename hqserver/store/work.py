@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hqserver.domain.agenda import Piece
 from hqserver.domain.job import PROGRESS_UNIT
@@ -116,8 +117,19 @@ def claimable(connection: sqlite3.Connection, job_id: int, limit: int) -> list[W
     return [_row(values) for values in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class NewWork:
+def first_free(connection: sqlite3.Connection, job_id: int) -> WorkRow | None:
+    """The first work item of the job whose command dispatch may give to a client, and that no lost client holds."""
+    values = connection.execute(
+        f"""
+        SELECT {_COLUMNS} FROM work
+        WHERE job_id = ? AND claimable = 1 AND status = 'runnable' AND pending = '' ORDER BY position LIMIT 1
+        """,
+        (job_id,),
+    ).fetchone()
+    return None if values is None else _row(values)
+
+
+class NewWork(NamedTuple):
     """A work item about to be stored. `place`: where it stands in the order in which its job's work is given out;
     `piece`: of the agenda, one without a name where the job has none."""
 

@@ -1,4 +1,4 @@
-"""`hq change`, `hq modify` and `hq change-work` over the real methods (CONTRACT 10, Control)."""
+"""`hq change`, `hq modify`, `hq change-work` and `hq change-runs` over the real methods (CONTRACT 10, Control)."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def test_pieces_are_changed(hq: ServicesHq, client: TestClient) -> None:
     assert hq.farm.job(1).change_work(["3"], "block")[0]["now"] == "blocked"
 
 
+def test_single_runs_are_changed(hq: ServicesHq, client: TestClient) -> None:
+    hq("submit", "render")
+    (order,) = client.fetch()
+    client.beat(client.started(order["run"]))
+    run = order["run"]
+    said = hq("change-runs", "suspend", run, "0" * 32)
+    assert said.out == f"{run}  pausing, was running\n{'0' * 32}  not changed: there is no such run\n"
+    assert said.err == "hq: 1 of 2 runs changed\n"
+    assert hq("--json", "change-runs", "kill", run).json[0]["now"] == "ending"
+
+
 def test_help_tells_what_each_action_does(hq: ServicesHq, capsys: pytest.CaptureFixture[str]) -> None:
     hq("change", "--help")
     assert "preempt   the current work ends" in capsys.readouterr().out
@@ -53,6 +64,7 @@ def test_help_tells_what_each_action_does(hq: ServicesHq, capsys: pytest.Capture
     ("argv", "words"),
     [
         (["change", "blok", "1"], "no action is called 'blok'; did you mean 'block'?"),
+        (["change-runs", "retry", "x"], "no action is called 'retry'"),
         (["change", "block"], "name jobs, or say --where which"),
         (["change", "block", "1", "--where", "{}"], "not both"),
         (["change", "block", "--where", "x"], "--where takes a JSON dictionary"),

@@ -33,6 +33,42 @@ def test_clients_say_why_they_take_no_jobs_and_what_groups_they_are_in(
     assert "GPU nodes" in named
 
 
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--name", "b*"], ["beta:gpu"]),
+        (["--text", "PHA"], ["alpha"]),
+        (["--group", "day", "--group", "GPU nodes"], ["beta:gpu"]),
+        (["--platform", "linux*"], ["alpha", "beta:gpu"]),
+        (["--available"], ["beta:gpu"]),
+        (["--no-available"], ["alpha"]),
+        (["--disabled"], []),
+        (["--no-disabled", "--no-sick"], ["alpha", "beta:gpu"]),
+        (["--running"], ["beta:gpu"]),
+        (["--job", "1"], ["beta:gpu"]),
+        (["--needs-upgrade", "--min-cpus", "2", "--min-memory", "15GB"], ["alpha", "beta:gpu"]),
+        (["--min-memory", "1T"], []),
+    ],
+)
+def test_options_choose_clients(
+    farm: Farm, beta: TestClient, farm_hq: ServicesHq, options: list[str], found: list[str]
+) -> None:
+    farm_hq("group", "create", "GPU nodes", "beta:gpu")
+    farm_hq("available", "alpha", "never")
+    submit(farm, command="render")
+    beta.fetch()
+    assert [client["label"] for client in farm_hq("--json", "clients", *options).json] == found
+    said = farm_hq("clients", *options)
+    assert [line.split()[1] for line in said.out.splitlines()[1:]] == found
+    assert said.err == ("" if found else "hq: no such clients\n")
+
+
+def test_options_of_clients_that_mean_nothing_are_refused(farm_hq: ServicesHq) -> None:
+    said = farm_hq("clients", "--min-memory", "much")
+    assert (said.code, "'much' is not a size such as 64GB" in said.err) == (Exit.USAGE, True)
+    assert farm_hq("clients", "--min-cpus", "-1").code == Exit.USAGE
+
+
 def test_client_tells_everything_about_one(farm: Farm, client: TestClient, farm_hq: ServicesHq) -> None:
     ended = submit(farm, name="ended", command="x", submittedBy="ada")
     client.run_all()

@@ -185,6 +185,16 @@ def test_show_tells_everything_about_a_job(hq: Hq) -> None:
     )
 
 
+def test_show_shortens_what_would_flood_the_terminal(hq: Hq) -> None:
+    long, lines = "x" * 1_000_000, "\n".join(f"line {number}" for number in range(50))
+    job = hq.toy.add("long", "queued", command=long, environment={"A": "y" * 5000}, description=lines)
+    said = hq("show", str(job))
+    assert len(said.out) < 6000
+    assert "(1000000 characters; hq show --json shows all)" in said.out
+    assert "line 19..." in said.out and "line 20" not in said.out
+    assert hq("--json", "show", str(job)).json["command"] == long
+
+
 def test_show_fits_its_history_to_the_terminal(hq: Hq) -> None:
     line = {"time": NOW, "event": "", "status": "failed", "message": "why " * 50, "client": "node1"}
     hq.toy.add("x", logs=[line])

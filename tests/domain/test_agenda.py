@@ -132,3 +132,10 @@ def test_a_command_is_told_of_its_piece_by_variables() -> None:
     }
     assert piece_environment(Piece("a shot")) == {"HQWORK": "a shot"}
     assert piece_environment(Piece("")) == {}
+
+
+def test_a_number_is_the_frame_of_that_number() -> None:
+    for number in (5, 0, -10):
+        assert names(agenda(agenda=number)) == [str(number)]
+    assert agenda(agenda=[7]).pieces == agenda(agenda="7").pieces
+    assert "must be a frame range" in refusal(agenda=True)

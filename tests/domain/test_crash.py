@@ -39,12 +39,25 @@ def test_it_passes_every_other_point(environ: dict[str, str]) -> None:
     assert passing("order_kept", 5, **environ).returncode == 0
 
 
-@pytest.mark.parametrize("asked", ["nowhere", "order_kept:0", "order_kept:x", ":2"])
-def test_a_point_that_there_is_not_is_refused(asked: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("order_keptt", "there is no such point; did you mean 'order_kept'?"),
+        (":2", "there is no such point"),
+        ("order_kept:0", "the point is followed by a colon and a count from 1 on, or by nothing"),
+        ("order_kept:x", "the point is followed by a colon and a count from 1 on, or by nothing"),
+    ],
+)
+@pytest.mark.parametrize("program", ["hqserver.cli", "hqclient.daemon.cli"])
+def test_a_point_that_there_is_not_is_refused_at_the_start(program: str, asked: str, said: str, tmp_path: Path) -> None:
     """A crash that never comes would prove nothing."""
-    ended = passing("order_kept", 1, **{VARIABLE: asked})
-    assert ended.returncode == 1
-    assert f"{VARIABLE}={asked!r}: must be one of" in ended.stderr
+    words = [sys.executable, "-c", f"import sys; from {program} import main; sys.exit(main())", "--data", str(tmp_path)]
+    environ = {"PYTHONPATH": str(ROOT), VARIABLE: asked}
+    ended = subprocess.run(words, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    name = "hqserver" if program.startswith("hqserver") else "hqclient"
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"{name}: {VARIABLE}={asked!r}: {said}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_in_a_process_that_is_to_go_on_a_point_does_nothing() -> None:

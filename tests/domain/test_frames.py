@@ -97,6 +97,7 @@ def test_every_order_holds_every_frame_once(frames: list[int], order: Order) -> 
     assert sorted(arrange(frames, order)) == sorted(frames)
 
 
+@pytest.mark.slow
 def test_a_million_frames_are_no_work() -> None:
     """Bounded by what the tools do, not by the clock: each frame is touched a few times and no more."""
     frames = expand("1-1000000")

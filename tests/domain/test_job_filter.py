@@ -110,7 +110,7 @@ def test_an_order_always_ends_with_the_id(given: Any, terms: str) -> None:
 def test_the_literal_parts_of_a_pattern_stand_in_every_name_it_matches() -> None:
     chance = random.Random(5)
     matched = 0
-    for _ in range(50_000):
+    for _ in range(10_000):
         pattern = "".join(chance.choice("aB*?[]!^-") for _ in range(chance.randrange(8)))
         name = "".join(chance.choice("aB[]!^-") for _ in range(chance.randrange(6)))
         matches = name_test(pattern)(name)
@@ -118,7 +118,7 @@ def test_the_literal_parts_of_a_pattern_stand_in_every_name_it_matches() -> None
         if matches:
             matched += 1
             assert all(part in name for part in literal_parts(pattern)), (pattern, name)
-    assert matched > 1000
+    assert matched > 200
 
 
 def test_text_is_found_in_any_case() -> None:

@@ -134,9 +134,13 @@ GOOD: list[tuple[str, Any, str, Any]] = [
     *((key, "60", field, 60) for key, field in LIMITS.items()),
     *((key, "60 (One minute)", field, 60) for key, field in LIMITS.items()),
     *((key, 60.0, field, 60) for key, field in LIMITS.items()),
-    *((key, value, field, 0) for key, field in LIMITS.items() for value in (0, -1, "", " ", None)),
+    *((key, value, field, 0) for key, field in LIMITS.items() for value in (0, "", " ", None)),
+    *((key, -1, field, 0) for key, field in LIMITS.items() if key != "lease"),
+    ("lease", 604_800, "lease", 604_800),
     ("maxMemory", 2**40, "max_memory", 2**40),
     ("maxConcurrent", "3", "max_concurrent", 3),
+    *(("splitOutput", value, "split_output", True) for value in (True, 1, 1.0, "1", "true", " True ")),
+    *(("splitOutput", value, "split_output", False) for value in (False, 0, 0.0, "0", "false", "", " ", None)),
     ("failurePatterns", {"Fatal: .*": "fatal", "no lic": "licence"}, "failure_patterns", PATTERNS),
     (
         "failurePatterns",
@@ -314,7 +318,9 @@ BAD: list[tuple[str, Any, str]] = [
     *((key, 1.5, "must be a whole number") for key in LIMITS),
     *((key, True, "must be a whole number") for key in LIMITS),
     *((key, [5], "must be a whole number") for key in LIMITS),
-    ("lease", 2**31, "must be from"),
+    ("lease", -1, "must be from 0 to 604800"),
+    ("lease", 604_801, "must be from 0 to 604800"),
+    ("lease", 1e9, "must be from 0 to 604800"),
     ("maxMemory", 2**53 + 1, "must be from"),
     ("failurePatterns", 5, "must be a dictionary from patterns to actions, or a list of {pattern, action}"),
     ("failurePatterns", "error", "must be a dictionary from patterns to actions"),
@@ -333,6 +339,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("failurePatterns", {"x{99999999999}": "fatal"}, "which is not a regular expression"),
     ("failurePatterns", {"(?<=a*)b": "fatal"}, "which is not a regular expression"),
     ("failurePatterns", {"(?i)" + r"[a-\uffff]" * 9: "fatal"}, "which has character ranges that span more than"),
+    *(("splitOutput", value, "must be true or false") for value in (2, -1, "yes", [], {}, [True])),
     ("failurePatterns", {f"x{number}": "fatal" for number in range(51)}, "must have at most 50 patterns"),
 ]
 
@@ -344,21 +351,9 @@ def test_a_wrong_value_is_named_with_its_place(key: str, value: Any, sentence: s
     assert sentence in found
 
 
-NOT_SERVED = {"splitOutput": (False, "", None, True)}
-"""Of each property that is not served yet: three values that ask for nothing, and one that asks for something."""
-
-
-@pytest.mark.parametrize("key", NOT_SERVED)
-def test_a_property_that_is_not_served_yet_is_refused_unless_it_asks_for_nothing(key: str) -> None:
-    *neutral, asking = NOT_SERVED[key]
-    for value in neutral:
-        assert job(**{key: value}) == job()
-    assert refusal({"name": "x", key: asking}).startswith(f"{key} is not served by this server yet")
-
-
 def test_every_property_is_tried_here() -> None:
     of_agendas = {"agenda", "chunk", "partitions", "order"}  # tests/domain/test_agenda.py
-    tried = {key for key, *_ in GOOD} | {key for key, *_ in BAD} | set(NOT_SERVED) | of_agendas
+    tried = {key for key, *_ in GOOD} | {key for key, *_ in BAD} | of_agendas
     assert tried == set(PROPERTIES)
 
 

@@ -112,7 +112,7 @@ def test_newjob_adopts_children(hq: Any) -> None:
         ({"name": "x", "children": [{"name": "a"}, {"name": "b", "priority": "high"}]}, 400, "children[1].priority"),
         ({"name": "x", "command": [5]}, 400, "command"),
         ({"name": "x", "environment": {"A=B": "1"}}, 400, "A=B"),
-        ({"name": "x", "command": "c", "splitOutput": True}, 400, "not served by this server yet"),
+        ({"name": "x", "command": "c", "splitOutput": "apart"}, 400, "splitOutput must be true or false"),
         ([{"name": "x"}, {"name": ""}], 400, "[1].name"),
         ([], 400, "empty"),
     ],

@@ -12,6 +12,7 @@ from farm_kit import SetClock, TestClient, submit
 
 from hqserver.rpc.dispatch import Dispatcher
 from hqserver.rpc.method import Caller, Registry
+from hqserver.services import locks
 from hqserver.services.farm import Farm
 from hqserver.services.retries import Retries
 from hqserver.store.calls import CallBook
@@ -23,6 +24,8 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "addNote": ("look at this", None, None, None),
     "addWork": (1, "9-10"),
     "addCallback": (1, "failed", {"type": "command", "command": "true"}),
+    "releaseLock": ("nightly", "TOKEN"),
+    "breakLock": ("nightly",),
     "changeWork": (1, ["3"], "block"),
     "changeJobs": ([1], "pause"),
     "changeRuns": (["RUN"], "cancel"),
@@ -32,10 +35,14 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
             "jobs": [{"id": 7, "status": "succeeded", "queueTime": 1.0, "specification": {"name": "x"}}],
         },
     ),
+    "resetFarm": ("delete all jobs",),
+    "claimJob": ({"name": "claimed"}, "laptop"),
     "system.multicall": ([{"methodName": "newjob", "params": [{"name": "x"}]}] * 2,),
 }
-"""A call of each; `system.multicall` is as idempotent as what it calls. Job 1 has an agenda, of which RUN is a run."""
+"""A call of each; `system.multicall` is as idempotent as what it calls. Job 1 has an agenda, of which RUN is a run;
+the lock nightly is held under TOKEN."""
 
+LAPTOP = {"type": "client", "name": "hostname", "op": "==", "value": "laptop"}
 REFUSED_THE_SECOND_TIME = {"createClientGroup", "addWork"}
 
 
@@ -46,15 +53,21 @@ class Requests:
         self._dispatcher = Dispatcher(registry)
         self._retries = Retries(farm.database, CallBook(folder / "calls.answered"), clock, "boot")
         self._farm = farm
+        farm.database.path.with_name("backups").touch()  # no folder: a reset ends before it waits for the run
         submit(farm, command="render", agenda="1-3", maxConcurrent=1)
+        submit(farm, name="claimed", command="render", agenda="1-3", conditions=[LAPTOP])
         client = TestClient(farm)
         client.register()
         client.beat()
         (order,) = client.fetch()
         self._run = str(order["run"])
+        lock = locks.acquire(farm, "nightly", 30, "ana")
+        assert lock is not None
+        self._token = str(lock["token"])
 
     def send(self, name: str, *, answered: bool) -> Any:
-        body = xmlrpc.client.dumps(EXAMPLES[name], name, allow_none=True).replace("RUN", self._run).encode()
+        text = xmlrpc.client.dumps(EXAMPLES[name], name, allow_none=True)
+        body = text.replace("RUN", self._run).replace("TOKEN", self._token).encode()
         attempt = self._retries.attempt("10.0.0.1", body)
         answer = self._dispatcher.handle(body, Caller(attempt=attempt))
         if answered:

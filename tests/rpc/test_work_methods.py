@@ -59,7 +59,13 @@ def test_jobs_are_changed_by_ids_and_by_a_filter(hq: Any) -> None:
         ("addWork", (1, "1"), 409, "has no agenda"),
         ("addWork", (1, "x"), -32602, "agenda has the part 'x'"),
         ("changeWork", (99, ["1"], "block"), 404, "there is no job 99"),
-        ("changeWork", (1, [""], "preempt"), -32602, "there is no action 'preempt'"),
+        (
+            "changeWork",
+            (1, [""], "preempt"),
+            -32602,
+            "preempt is no action on work items: a running piece ends by itself",
+        ),
+        ("changeWork", (1, [""], "prempt"), -32602, "there is no action 'prempt'"),
         ("changeWork", (1, [""], "block", {"limit": 0}), 409, "more than the limit of 0"),
         ("changeWork", (1, ["x"] * 10_001, "block"), 413, "at most 10000 names"),
         ("changeJobs", ([1], "blok"), -32602, "did you mean 'block'?"),
@@ -78,3 +84,10 @@ def test_each_error_is_a_fault_that_names_the_value(
     hq.newjob(NOWHERE)
     fault = refused(getattr(hq, method), *parameters)
     assert (fault.faultCode, words in fault.faultString) == (code, True), fault.faultString
+
+
+def test_a_number_adds_the_frame_of_that_number(hq: Any) -> None:
+    (job,) = hq.newjob({"name": "a", "command": "x", "agenda": 1})
+    assert hq.addWork(job, 5) == ["5"]
+    assert hq.addWork(job, [6]) == ["6"]
+    assert [(item["name"], item["first"]) for item in hq.getWork(job)] == [("1", 1), ("5", 5), ("6", 6)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from hypothesis.stateful import Bundle, initialize, multiple, rule
 
 from hqserver.domain.errors import Conflict, NotFound
 from hqserver.domain.hooks import Hook
+from hqserver.domain.runner import Outcome
 from hqserver.services.care import upkeep
+from hqserver.services.clients import runners
 from hqserver.services.control import commands, deletion
 from hqserver.services.farm import Farm, Policy
 from hqserver.services.intake import submission
@@ -91,6 +94,7 @@ class FarmMachine(FarmInvariants):
 
     jobs = Bundle("jobs")
     runs = Bundle("runs")
+    claims = Bundle("claims")
 
     def __init__(self) -> None:
         super().__init__()
@@ -264,6 +268,25 @@ class FarmMachine(FarmInvariants):
             client.boot_id = f"boot-{self.boots + 1}"
         client.held.difference_update(client.register().stop)
 
+    # What runners from outside do ------------------------------------------------------------------------------------
+
+    @rule(target=claims, runner=st.sampled_from(["laptop", "desk"]), seconds=st.sampled_from(LEASES))
+    def a_runner_claims_work(self, runner: str, seconds: int) -> object:
+        claim = runners.claim_job(self.farm, {}, runner, seconds)
+        return multiple() if claim is None else (claim["job"], claim["run"])
+
+    @rule(claim=claims)
+    def a_runner_renews_a_claim(self, claim: tuple[int, str]) -> None:
+        with suppress(NotFound):  # its job was deleted
+            runners.renew_claim(self.farm, claim[1], None, 0.5)
+
+    @rule(claim=claims, outcome=st.sampled_from(Outcome))
+    def a_runner_says_how_a_claim_ended(self, claim: tuple[int, str], outcome: Outcome) -> None:
+        if outcome is Outcome.SUCCEEDED:
+            self.exited_zero.add(claim[1])
+        with suppress(NotFound, Conflict):  # its job was deleted, or the claim is over
+            runners.finish_job(self.farm, claim[0], {"status": str(outcome), "run": claim[1]})
+
     # What time does ------------------------------------------------------------------------------------------------
 
     def _pass(self, seconds: float) -> None:
@@ -313,8 +336,10 @@ class FarmMachine(FarmInvariants):
             client.spare = 0
             client.register()
         upkeep.bound_waits(self.farm)
+        leases.end_leases(self.farm)
         self.clock.advance(LONGEST_WAIT_SECONDS + 1)
         upkeep.bound_waits(self.farm)
+        leases.end_leases(self.farm)
         for client in self.clients:
             client.beat()
         while any(self._run_all_of(client) for client in self.clients):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hqserver.domain.run import Stream
 from hqserver.store.output import OutputFiles
 
 RUN = "0123456789abcdef" * 2
@@ -98,3 +99,13 @@ def test_two_beats_with_the_same_piece_write_it_once(files: OutputFiles) -> None
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(send, range(4)))
     assert files.read(1, RUN) == b"".join(pieces)
+
+
+def test_the_log_of_stderr_is_another_file_and_goes_with_its_run(files: OutputFiles) -> None:
+    files.append(1, RUN, 0, b"out")
+    assert files.append(1, RUN, 3, b"err", Stream.STDERR) == 0
+    assert files.append(1, RUN, 0, b"error", Stream.STDERR) == 5
+    assert (files.size(1, RUN), files.size(1, RUN, Stream.STDERR)) == (3, 5)
+    assert (files.read(1, RUN), files.read(1, RUN, 1, 3, Stream.STDERR)) == (b"out", b"rro")
+    files.remove(1, [RUN])
+    assert [path for path in files.folder.rglob("*") if path.is_file()] == []

@@ -145,6 +145,11 @@ def test_only_a_job_that_succeeded_has_an_outcome_and_it_always_has(
         "INSERT INTO family (parent_id, child_id) VALUES (1, 1)",
         "INSERT INTO note_thread (job_id, client_id) VALUES (1, 1)",
         "INSERT INTO presence (job_id, client_id, runs) VALUES (1, 1, 0)",
+        "INSERT INTO lock VALUES ('', 'ana', '0123456789abcdef0123456789abcdef', 1.0, 1.0, 1.0)",
+        "INSERT INTO lock VALUES ('a', '', '0123456789abcdef0123456789abcdef', 1.0, 1.0, 1.0)",
+        "INSERT INTO lock VALUES ('a', 'ana', 'short', 1.0, 1.0, 1.0)",
+        "INSERT INTO lock VALUES ('a', 'ana', '0123456789abcdef0123456789abcdef', 0.0, 1.0, 1.0)",
+        "INSERT INTO job_result VALUES (1, 'no JSON')",
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(connection: sqlite3.Connection, change: str) -> None:
@@ -173,6 +178,7 @@ def test_a_value_of_the_wrong_type_is_refused(connection: sqlite3.Connection, ch
         "INSERT INTO work (job_id, name, position, status, claimable, tries) VALUES (99, '', 0, 'queued', 0, 0)",
         "INSERT INTO history (job_id, at, event, status, message) VALUES (99, 1, 'x', 'x', '')",
         "INSERT INTO note (thread_id, at, text) VALUES (99, 1, 'x')",
+        "INSERT INTO job_result VALUES (99, '1')",
         "UPDATE job SET requirement_id = 99",
         "UPDATE job SET first_parent_id = 99",
     ],
@@ -210,6 +216,8 @@ def test_ids_of_jobs_are_never_given_twice(connection: sqlite3.Connection) -> No
         ("SELECT id FROM job WHERE parents = 0 AND ended_at IS NULL ORDER BY id", "job_root_unfinished"),
         ("SELECT id FROM job WHERE parents = 0 AND ended_at IS NOT NULL ORDER BY id", "job_root_finished"),
         ("SELECT id FROM job WHERE status = 'failed' ORDER BY id", "job_status"),
+        ("SELECT * FROM lock WHERE name IN (SELECT value FROM json_each('[]')) ORDER BY name", "PRIMARY KEY (name=?)"),
+        ("SELECT job_id FROM job_result WHERE job_id IN (SELECT value FROM json_each('[]'))", "PRIMARY KEY (rowid=?)"),
         ("SELECT id FROM run WHERE client_id = 1 AND unconfirmed = 1", "run_unconfirmed"),
         ("SELECT id FROM run WHERE work_id = 1", "run_work"),
         ("SELECT id FROM job WHERE first_parent_id = 1", "job_first_parent"),

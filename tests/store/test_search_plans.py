@@ -14,6 +14,8 @@ from hqserver.domain.errors import TooLarge
 from hqserver.domain.job_filter import parse_job_filter, parse_sort
 from hqserver.store import search
 from hqserver.store.database import Database
+from hqserver.store.queue import jobs_in_order, requirements_waiting
+from hqserver.store.search_queue import for_runners
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +113,20 @@ def test_keys_together_read_not_every_job(large: Database, wanted: dict[str, Any
             with Watched(connection) as page, suppress(TooLarge):
                 search.find(connection, parse_job_filter(wanted), parse_sort(sort), None, 100)
             check(page, f"{wanted} by {sort}")
+
+
+@pytest.mark.parametrize(("key", "value"), KEYS, ids=[f"{key} {str(value)[:40]}" for key, value in KEYS])
+def test_what_a_runner_asks_for_is_looked_up_among_what_waits(large: Database, key: str, value: Any) -> None:
+    with large.read() as connection:
+        with Watched(connection) as seen:
+            only = for_runners(connection, parse_job_filter({key: value} if key else {}))
+            for requirement_id, _ in requirements_waiting(connection) if only else ():
+                list(jobs_in_order(connection, requirement_id, (), only))
+        assert seen.steps <= MOST_STEPS, f"{key}: {seen.steps} steps"
+        for step, statement in seen.plans():
+            assert "TEMP B-TREE" not in step, f"{key}: {step} in {statement}"
+            if step.startswith(("SCAN job ", "SEARCH job ")):
+                assert "job_queue" in step, f"{key}: {step} in {statement}"
 
 
 def check(seen: Watched, what: str) -> None:

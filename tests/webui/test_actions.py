@@ -34,7 +34,7 @@ def job(status: str, **attributes: Any) -> dict[str, Any]:
 
 
 def client(label: str, **attributes: Any) -> dict[str, Any]:
-    return {"label": label, "disabled": False, "needsUpgrade": True, **attributes}
+    return {"label": label, "disabled": False, "needsUpgrade": True, "outside": False, **attributes}
 
 
 SHOWN: list[Sequence[Action]] = [
@@ -81,3 +81,8 @@ def test_a_job_shows_what_can_be_done_about_it_as_it_is(farm: Farm, client: Test
     commands.cancel(farm, [number], "no")
     ended = read(Site(farm), f"/jobs/view/{number}").text
     assert f"hq reschedule {number}" in ended and f"hq delete {number}" in ended and "hq cancel" not in ended
+
+
+def test_a_runner_from_outside_is_neither_upgraded_nor_restarted() -> None:
+    shown = [each.command for each in actions.client_actions(client("laptop", outside=True, needsUpgrade=False))]
+    assert [each.split()[1] for each in shown] == ["disable", "available", "describe", "remove", "note"]

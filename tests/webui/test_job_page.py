@@ -7,10 +7,12 @@ import re
 
 import pytest
 from farm_kit import SetClock, TestClient, submit
-from page_reader import Reader, body, get, read
+from page_reader import HOSTILE, Reader, body, get, read
 
-from hqserver.services import callbacks, notes, resources
+from hqserver.domain.run import Stream
+from hqserver.services import callbacks, notes, resources, results
 from hqserver.services.clients import client_control
+from hqserver.services.clients.beats import Piece
 from hqserver.services.control import commands
 from hqserver.services.dispatch import assignment
 from hqserver.services.farm import Farm
@@ -47,6 +49,7 @@ def test_every_property_that_was_given_is_shown(farm: Farm) -> None:
         emailReasons="failed,succeeded",
         onError="tell ana",
         cleanup="rm -r scratch",
+        splitOutput=True,
         environment={"SHOT": "sh010"},
         properties={"project": "dragon"},
     )
@@ -55,7 +58,7 @@ def test_every_property_that_was_given_is_shown(farm: Farm) -> None:
         *("Command linux render.sh", "Command windows render.exe", "On error tell ana", "Cleanup rm -r scratch"),
         *("CPUs all of its client", "Hosts 2 to 4", "Conditions hostname not in beta,gamma", "Tags single:gpu"),
         *("Resources 2 × seat", "Maximum time 1 h 30 m", "Tries left 3", "SHOT sh010", "project dragon"),
-        "Mail ana@example.org on failed, succeeded",
+        *("Mail ana@example.org on failed, succeeded", "Standard error kept apart"),
     ):
         assert words in text, words
 
@@ -192,3 +195,44 @@ def test_callbacks_are_shown_without_what_may_be_a_secret(farm: Farm) -> None:
     assert "2: command tell <b>ann</b> on job:succeeded" in text
     assert "3: webhook" not in text
     assert "T0KEN" not in text and "hush" not in text
+
+
+def test_the_page_shows_what_the_job_left(farm: Farm) -> None:
+    job = submit(farm, command="x")
+    assert "Result" not in page_of(farm, job).text
+    results.put(farm, job, {"frames": 240, "size": [1920, None]}, None)
+    assert 'Result { "frames": 240, "size": [ 1920, null ] }' in page_of(farm, job).text
+    results.put(farm, job, "x" * 30_000, None)
+    text = page_of(farm, job).text
+    assert f"Result the beginning; hq result {job} prints it" in text
+    assert "x" * 10_000 in text
+    assert "x" * 20_000 not in text
+
+
+def test_a_hostile_result_is_shown_harmless(farm: Farm) -> None:
+    job = submit(farm, command="x")
+    results.put(farm, job, {**dict.fromkeys(HOSTILE[:-1], HOSTILE), HOSTILE[0]: 1}, None)
+    page = body(get(Site(farm), f"/jobs/view/{job}")).decode()
+    assert "<script>alert(1)" not in page
+    assert "<img src=x" not in page
+    assert "\u202e" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_job_that_keeps_stderr_apart_shows_both_and_links_to_that_one(farm: Farm, client: TestClient) -> None:
+    job = submit(farm, command="render", splitOutput=True)
+    (order,) = client.fetch()
+    run = order["run"]
+    pieces = (Piece(run, 0, b"pixels\n"), Piece(run, 0, b"a warning\n", Stream.STDERR))
+    client.beat(client.ended(run, log_size=7, log_sent=7, stderr=(10, 10)), output=pieces)
+    page = page_of(farm, job)
+    assert "pixels [hq] stderr on alpha a warning" in page.text
+    link = f"/jobs/output/{job}?stream=stderr"
+    assert f"{link}&inline=1" in page.links
+    answer = get(Site(farm), link)
+    assert body(answer) == b"a warning\n"
+    assert f'filename="job-{job}-stderr.log"' in answer.headers["Content-Disposition"]
+    assert body(get(Site(farm), f"/jobs/output/{job}?stream=stdout")) == b"pixels\n"
+    assert get(Site(farm), f"/jobs/output/{job}?stream=both").status == 400
+    other = submit(farm, command="render")
+    assert not any("stream=" in link for link in page_of(farm, other).links)

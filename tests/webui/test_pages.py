@@ -165,6 +165,7 @@ def test_a_job_without_a_command_shows_neither_command_nor_output(farm: Farm, si
     assert "Output" not in text and "Command" not in text
 
 
+@pytest.mark.slow
 def test_thousands_of_children_are_cells_and_pages(farm: Farm, site: Site) -> None:
     job = submit(farm, children=[{"name": "n" * 900, "command": "x"} for _ in range(2500)])
     response = get(site, f"/jobs/view/{job}")

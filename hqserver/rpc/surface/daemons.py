@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from hqserver.domain.errors import BadParameters
-from hqserver.domain.run import RunEnd
+from hqserver.domain.run import RunEnd, Stream
 from hqserver.rpc.method import Caller, rpc
 from hqserver.services.clients import beats, registration
 from hqserver.services.clients.beats import Beat, Piece
@@ -65,13 +65,14 @@ class Daemons:
 
     @rpc("clientBeat", internal=True)
     def client_beat(self, caller: Caller, beat: dict[str, Any]) -> dict[str, Any]:
-        """A heartbeat: `{interval, orders, results, output}`. Faults 401 and 409 as PROTOCOL.md says."""
+        """A heartbeat: `{interval, orders, results, output, stderr}`. Faults 401 and 409 as PROTOCOL.md says."""
         answer = beats.beat(self._farm, caller.secret, _beat(beat))
         return {
             "interval": answer.interval_seconds,
             "orders": answer.orders,
             "results": answer.results,
             "output": answer.output,
+            "stderr": answer.stderr,
         }
 
 
@@ -89,8 +90,9 @@ def _beat(beat: Mapping[str, Any]) -> Beat:
         queued=frozenset(_texts(beat, "queued")),
         progress={str(run): _number(beat["progress"], run) for run in _get(beat, "progress", dict)},
         output=tuple(
-            Piece(_text(piece, "run"), _whole(piece, "offset"), _get(piece, "data", bytes))
-            for piece in _structs(beat, "output")
+            Piece(_text(piece, "run"), _whole(piece, "offset"), _get(piece, "data", bytes), stream)
+            for key, stream in (("output", Stream.STDOUT), ("stderr", Stream.STDERR))
+            for piece in (_structs(beat, key) if stream is Stream.STDOUT or key in beat else ())
         ),
         reports=tuple(_report(report) for report in _structs(beat, "reports")),
         highest_job=_whole(beat, "highestJob") if "highestJob" in beat else 0,
@@ -125,6 +127,7 @@ def _report(report: Mapping[str, Any]) -> Report:
         failure=_text(report, "failure") if "failure" in report else "",
         failure_line=_text(report, "failureLine")[:_LONGEST_TEXT] if "failureLine" in report else "",
         log_sent=_whole(report, "logSent") if "logSent" in report else 0,
+        stderr_sent=_whole(report, "stderrSent") if "stderrSent" in report else 0,
         end=RunEnd(
             exit_code=_whole(report, "exitCode", low=-(2**31)),
             signal=_whole(report, "signal"),
@@ -134,6 +137,9 @@ def _report(report: Mapping[str, Any]) -> Report:
             log_truncated=_get(report, "logTruncated", bool),
             cpu_seconds=_number(report, "cpuSeconds"),
             max_memory=_whole(report, "maxMemory"),
+            stderr_size=_whole(report, "stderrSize") if "stderrSize" in report else None,
+            stderr_hash=_text(report, "stderrHash") if "stderrHash" in report else "",
+            stderr_truncated=_get(report, "stderrTruncated", bool) if "stderrTruncated" in report else False,
         ),
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from hqserver.rpc.kinds import Priority
 from hqserver.rpc.method import Attribs, Caller, Id, Ids, rpc
+from hqserver.rpc.wire import LongText
 from hqserver.services.control import changing, commands, deletion
 from hqserver.services.farm import Farm
 from hqserver.services.intake import submission
@@ -38,13 +40,13 @@ class Jobs:
         return submission.submit(self._farm, {"name": cmd.strip()[:60] or "runcmd", "command": cmd})[0]
 
     @rpc("getJobs", since="12")
-    def get_jobs(self, job_ids: Ids, attribs: Attribs = None) -> list[dict[str, Any]]:
+    def get_jobs(self, job_ids: Ids, attribs: Attribs = None) -> Iterator[dict[str, Any]]:
         """A dictionary of attributes for each of these jobs, in the order asked for.
 
         `id` is always there. Jobs that do not exist are left out. Fault -32602 names an attribute that does not exist.
         At most 100,000 ids a call, 10,000 where an attribute is computed.
         """
-        return lookup.job_details(self._farm, job_ids, attribs)
+        return lookup.job_details_one_by_one(self._farm, job_ids, attribs)
 
     @rpc("getJob", since="12")
     def get_job(self, job_id: Id, attribs: Attribs = None) -> dict[str, Any]:
@@ -52,13 +54,14 @@ class Jobs:
         return lookup.job_detail(self._farm, job_id, attribs)
 
     @rpc("getJobOutput", since="12")
-    def get_job_output(self, job_id: Id, max_last_chars: int | None = None) -> str:
-        """What the job's commands wrote, stdout and stderr together; each later try begins with a marker line.
+    def get_job_output(self, job_id: Id, max_last_chars: int | None = None) -> LongText:
+        """What the job's commands wrote, stdout and stderr together; each later try begins with a marker line. With
+        `splitOutput` what a run wrote to stderr follows what it wrote to stdout, after such a line.
 
         At most the last `max_last_chars` characters; everything for None or less than 1. Characters that XML cannot
         carry become U+FFFD. Fault 404 when the job does not exist.
         """
-        return output.job_output_text(self._farm, job_id, max_last_chars)
+        return LongText(output.job_output_in_pieces(self._farm, job_id, max_last_chars))
 
     @rpc("getJobIdsByStatus", "getJobIdsBySatus", since="12")
     def get_job_ids_by_status(self, statuses: list[str]) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from hqserver.domain.errors import NotFound
 from hqserver.rpc.method import Id, rpc
+from hqserver.rpc.wire import LongText
 from hqserver.services.farm import Farm
 from hqserver.services.queries import lookup, output
 
@@ -47,10 +48,10 @@ class Legacy:
         return {**info, "root": lookup.topmost(self._farm, id)}
 
     @rpc("getoutput", since="12", deprecated="getJobOutput")
-    def getoutput(self, id: Id) -> str | None:
+    def getoutput(self, id: Id) -> LongText | None:
         """What the job's commands wrote, as `getJobOutput` gives it; None when the job does not exist."""
         try:
-            return output.job_output_text(self._farm, id)
+            return LongText(output.job_output_in_pieces(self._farm, id))
         except NotFound:
             return None
 

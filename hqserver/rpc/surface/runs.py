@@ -22,9 +22,10 @@ class Runs:
 
         Each has id (32 hexadecimal digits), work (name of its piece, "" without an agenda), slot (above 0: it only
         holds a further client), kind (the hook it runs, "" for the command), client, status, startTime, endTime,
-        exitCode, signal, reason, cpuSeconds, and maxMemory in kB; None for what is not known (yet). Statuses: offered,
-        running, pausing, paused, resuming, ending, lost (alive), succeeded, failed, cancelled, ejected, preempted,
-        superseded. A negative `offset` counts from the end: `getRuns(job_id, 1, -1)` is the last run.
+        exitCode, signal, reason, cpuSeconds, maxMemory in kB, and splitOutput (whether its stderr is kept apart); None
+        for what is not known (yet). Statuses: offered, running, pausing, paused, resuming, ending, lost (alive),
+        succeeded, failed, cancelled, ejected, preempted, superseded. A negative `offset` counts from the end:
+        `getRuns(job_id, 1, -1)` is the last run.
 
         Faults: 404 when the job does not exist, -32602 for a limit that is not from 1 to 10,000.
         """
@@ -42,12 +43,17 @@ class Runs:
         return change_runs(self._farm, run_ids, action, caller.user or caller.peer)
 
     @rpc("getRunOutput")
-    def get_run_output(self, run_id: str, offset: int = 0, max_bytes: int = 1_048_576) -> dict[str, Any]:
+    def get_run_output(
+        self, run_id: str, offset: int = 0, max_bytes: int = 1_048_576, stream: str = "stdout"
+    ) -> dict[str, Any]:
         """A piece of what a run wrote, byte for byte: `{data, offset, next, size, ended, truncated}`.
+
+        `stream`: "stdout", with stderr in it unless the job's `splitOutput` keeps that apart, or "stderr": of a run
+        that keeps nothing there it is empty and has `ended`.
 
         `data` is base64, at most `max_bytes` from `offset` on; a negative `offset` counts from the end. `next` is the
         offset at which to go on, `size` how much is here. `ended`: the run has, and nothing will follow; whoever tails
         it is done when `next` is `size`. `truncated`: it wrote more than is kept. Faults: 404 when there is no such
-        run, -32602 for `max_bytes` that are not from 1 to 8,388,608.
+        run, -32602 for `max_bytes` that are not from 1 to 8,388,608, and for another stream.
         """
-        return run_output(self._farm, run_id, offset, max_bytes)
+        return run_output(self._farm, run_id, offset, max_bytes, stream)

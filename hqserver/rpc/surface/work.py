@@ -30,11 +30,12 @@ class Work:
         return list_work(self._farm, job_id, statuses or (), limit, offset)
 
     @rpc("addWork", idempotent=False)
-    def add_work(self, job_id: Id, agenda: str | list[Any]) -> list[str]:
+    def add_work(self, job_id: Id, agenda: str | int | list[Any]) -> list[str]:
         """Add pieces to the agenda of a job that has not ended, behind those it has; their names.
 
-        `agenda` is a frame range or a list of {name, first, last, package}. Faults: 404 when the job does not exist,
-        409 when it has ended, has no agenda, or has a piece of such a name, -32602 for what is no agenda.
+        `agenda` is a frame range, a frame's number or a list of {name, first, last, package}. Faults: 404 when the job
+        does not exist, 409 when it has ended, has no agenda, or has a piece of such a name, -32602 for what is no
+        agenda.
         """
         return add_work(self._farm, job_id, agenda)
 

@@ -155,6 +155,7 @@ class _Change:
             }
             self._check_limit(list(changes.values()))
             doing = [job_id for job_id in self._order_of_doing() if not changes[job_id].why]
+            sheet.read_runs(doing)
             if self.action is Action.DELETE:
                 gone = delete_in(sheet, doing)
                 for job_id in doing:
@@ -185,6 +186,8 @@ class _Change:
     def _why_not(self, connection: sqlite3.Connection, row: JobRow) -> str:
         if because := job_actions.why_not_now(self.action, row, with_children=self.below):
             return because
+        if self.action is Action.MIGRATE:
+            return job_actions.why_none_migrated(self.farm, connection, row.id)
         if self.action is Action.PRIORITY and row.priority == self.options.priority:
             return f"its priority is {row.priority}"
         if self.spec is not None and self.options.changes is not None:

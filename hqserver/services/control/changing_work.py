@@ -147,15 +147,14 @@ def _act_on_run(sheet: Sheet, item: WorkRow, action: Action, reason: str) -> Non
     run = runs.live_of_work(sheet.connection, item.id)
     if run is None:
         return
-    label = sheet.farm.watch.label(run.client_id)
     match action:
         case Action.PAUSE | Action.SUSPEND:
             pause_run(sheet, run, reason)
         case Action.RESUME:
             resume_run(sheet, run, reason)
         case Action.MIGRATE:
-            end_run(sheet, run, "eject", f"taken off {label}: {reason}")
+            end_run(sheet, run, "eject", reason)
         case Action.CANCEL:
-            end_run(sheet, run, "cancel", f"ending on {label}: {reason}")
+            end_run(sheet, run, "cancel", reason)
         case Action.COMPLETE:
             job_actions.complete_run(sheet, run, reason)

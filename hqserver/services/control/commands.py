@@ -170,6 +170,7 @@ def _change_part(
     def write(transaction: Transaction) -> None:
         with Sheet(farm, transaction) as sheet:
             sheet.read(job_ids)
+            sheet.read_runs(job_ids)
             for job_id in job_ids:
                 row = sheet.find(job_id)
                 if row is not None:

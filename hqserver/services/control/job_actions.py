@@ -6,13 +6,16 @@ doing is durable first, and confirmed by the client later.
 
 from __future__ import annotations
 
+import sqlite3
+
 from hqserver.domain.control import Action, JobNow, why_not
 from hqserver.domain.lifecycle import WorkEvent
 from hqserver.domain.status import FINISHED_WORK, RunStatus, WorkStatus
+from hqserver.services.farm import Farm
 from hqserver.services.work.losses import supersede
 from hqserver.services.work.progression import end_run, pause_run, resume_run, take_back_cancel
 from hqserver.services.work.sheet import Sheet
-from hqserver.store import jobs, queue, runs, work
+from hqserver.store import jobs, queue, results, runs, work
 from hqserver.store.jobs import JobRow
 from hqserver.store.runs import RunRow
 
@@ -45,7 +48,7 @@ def pause(sheet: Sheet, row: JobRow, reason: str) -> None:
 
 def suspend(sheet: Sheet, row: JobRow, reason: str) -> None:
     """Stop what runs where it stands; work that was not started goes on being given out."""
-    for run in runs.live_of_job(sheet.connection, row.id):
+    for run in sheet.live_runs(row.id):
         pause_run(sheet, run, reason)
     sheet.unsettle(row.id, reason)
 
@@ -55,7 +58,7 @@ def resume(sheet: Sheet, row: JobRow, reason: str) -> None:
     if row.held == "pause":
         row.held = ""
     sheet.note(row.id, "resumed", reason)
-    for run in runs.live_of_job(sheet.connection, row.id):
+    for run in sheet.live_runs(row.id):
         resume_run(sheet, run, reason)
     sheet.unsettle(row.id, reason)
 
@@ -81,9 +84,9 @@ def unblock(sheet: Sheet, row: JobRow, reason: str) -> None:
 
 def preempt(sheet: Sheet, row: JobRow, reason: str) -> None:
     """Let the current work end, withdraw what was not started, and put the job last among its priority."""
-    for run in runs.live_of_job(sheet.connection, row.id):
+    for run in sheet.live_runs(row.id):
         if run.status is RunStatus.OFFERED and not run.kind:
-            end_run(sheet, run, "eject", f"not started on {sheet.farm.watch.label(run.client_id)}: {reason}")
+            end_run(sheet, run, "eject", reason, said="not started on")
     sheet.note(row.id, "preempted", reason)
     place_last(sheet, row)
 
@@ -95,13 +98,19 @@ def migrate(sheet: Sheet, row: JobRow, reason: str) -> None:
     What is left on its client all the same is told in the job's history: a command that has ended cannot be done again
     elsewhere for the sake of its hooks, which are bounded (9.13).
     """
-    for run in runs.live_of_job(sheet.connection, row.id):
+    for run in sheet.live_runs(row.id):
         label = sheet.farm.watch.label(run.client_id)
         because = f"it is cancelled and ends on {label}" if row.cancelled else why_not_migrated(run, label)
         if because:
             sheet.note(row.id, "not ejected", because, run.client_id)
         else:
-            end_run(sheet, run, "eject", f"taken off {label}: {reason}")
+            end_run(sheet, run, "eject", reason)
+
+
+def why_none_migrated(farm: Farm, connection: sqlite3.Connection, job_id: int) -> str:
+    """Why none of the job's live runs is taken off its client, "" where one is, or there is none."""
+    found = [why_not_migrated(run, farm.watch.label(run.client_id)) for run in runs.live_of_job(connection, job_id)]
+    return found[0] if found and all(found) else ""
 
 
 def why_not_migrated(run: RunRow, label: str) -> str:
@@ -122,8 +131,8 @@ def cancel(sheet: Sheet, row: JobRow, reason: str) -> None:
         sheet.note(row.id, "hooks skipped", f"{row.hooks.replace(',', ', ')}: its command has left its client")
     for waiting in _WAITING:
         sheet.move_waiting_work(row, waiting, WorkEvent.CANCEL, reason)
-    for run in runs.live_of_job(sheet.connection, row.id):
-        end_run(sheet, run, "cancel", f"ending on {sheet.farm.watch.label(run.client_id)}: {reason}")
+    for run in sheet.live_runs(row.id):
+        end_run(sheet, run, "cancel", reason)
     sheet.unsettle(row.id, reason)
 
 
@@ -133,7 +142,7 @@ def complete(sheet: Sheet, row: JobRow, reason: str) -> None:
     sheet.note(row.id, "completed", reason)
     for waiting in _WAITING:
         sheet.move_waiting_work(row, waiting, WorkEvent.COMPLETE, reason)
-    for run in runs.live_of_job(sheet.connection, row.id):
+    for run in sheet.live_runs(row.id):
         complete_run(sheet, run, reason)
     sheet.unsettle(row.id, reason)
 
@@ -143,7 +152,7 @@ def complete_run(sheet: Sheet, run: RunRow, reason: str) -> None:
     item = work.load(sheet.connection, run.work_id)
     item.by_hand = 1
     work.save(sheet.connection, item)
-    end_run(sheet, run, "cancel", f"ending on {sheet.farm.watch.label(run.client_id)}: {reason}")
+    end_run(sheet, run, "cancel", reason)
 
 
 # Done again ----------------------------------------------------------------------------------------------------------
@@ -171,7 +180,9 @@ def _again(sheet: Sheet, row: JobRow, statuses: tuple[WorkStatus, ...], reason: 
     finished = row.finished
     row.cancelled = row.deleted_failed = row.by_hand = 0
     row.tries = row.tries_given
-    live = runs.live_of_job(sheet.connection, row.id)
+    live = sheet.live_runs(row.id)
+    if statuses is FINISHED_WORK or not row.work[WorkStatus.SUCCEEDED]:
+        results.forget(sheet.connection, row.id)  # of what is kept, the result is kept too
     if statuses is FINISHED_WORK:
         row.runnable_at = row.started_at = row.command_started_at = row.command_ended_at = None
     if finished:

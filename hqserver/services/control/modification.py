@@ -81,6 +81,8 @@ def modify(sheet: Sheet, row: JobRow, changes: Mapping[str, Any], spec: JobSpec,
         row.cpus = spec.cpus
     if "lease" in changes:
         row.lease = spec.lease
+    if "splitOutput" in changes:
+        row.split_output = int(spec.split_output)
     if "maxConcurrent" in changes:
         row.max_concurrent = spec.max_concurrent
         row.capped = 0  # worked out anew when the row is written

@@ -66,12 +66,11 @@ def _change(sheet: Sheet, run_id: str, action: Action, reason: str) -> _Change:
     change = _Change(run_id, str(run.status), str(run.status), _why_not(sheet, run, action))
     if change.why:
         return change
-    label = sheet.farm.watch.label(run.client_id)
     match action:
         case Action.MIGRATE:
-            end_run(sheet, run, "eject", f"taken off {label}: {reason}")
+            end_run(sheet, run, "eject", reason)
         case Action.CANCEL:
-            end_run(sheet, run, "cancel", f"ending on {label}: {reason}")
+            end_run(sheet, run, "cancel", reason)
         case Action.SUSPEND:
             pause_run(sheet, run, reason)
         case _:

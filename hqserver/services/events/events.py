@@ -46,7 +46,7 @@ def tell_of_client(farm: Farm, transaction: Transaction, label: str, was: str, n
 def tell_of_inventory(
     farm: Farm, transaction: Transaction, kind: EventKind, now: str, reason: str, client: str = ""
 ) -> None:
-    """Write an event of a group or a resource, which `reason` names."""
+    """Write an event of a group, a resource or a lock, which `reason` names."""
     tell(farm, transaction, [Event(kind, None, None, "", client, "", now, reason)], farm.clock.now())
 
 
@@ -58,8 +58,7 @@ def summed_up(told: Sequence[Event]) -> list[Event]:
     many = {likeness for likeness, count in alike.items() if count > ALIKE}
     kept: list[Event] = []
     for event in told:
-        likeness = _likeness(event)
-        if event.kind is not EventKind.WORK or likeness not in many:
+        if not many or event.kind is not EventKind.WORK or (likeness := _likeness(event)) not in many:
             kept.append(event)
         elif count := alike.pop(likeness, 0):
             kept.append(event._replace(work="", reason=pieces(count, event.reason)))

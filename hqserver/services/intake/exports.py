@@ -9,10 +9,10 @@ from typing import Any
 
 from hqserver.domain.agenda import MOST_PIECES
 from hqserver.domain.errors import NotFound, TooLarge
-from hqserver.domain.kept import MOST_JOBS, MOST_LINES, VERSION
+from hqserver.domain.kept import MOST_IN_RESULTS, MOST_JOBS, MOST_LINES, VERSION
 from hqserver.domain.requirement import requirement_from
 from hqserver.services.farm import Farm
-from hqserver.store import keeping, lookup
+from hqserver.store import keeping, lookup, results
 
 
 def export_jobs(farm: Farm, job_ids: Sequence[int]) -> str:
@@ -33,6 +33,8 @@ def export_jobs(farm: Farm, job_ids: Sequence[int]) -> str:
                 f"they have {pieces} pieces of work and {lines} lines of history and notes; a document holds at most "
                 f"{MOST_PIECES} and {MOST_LINES}: export them in parts"
             )
+        if results.size_of(connection, found) > MOST_IN_RESULTS:
+            raise TooLarge(f"their results have more than {MOST_IN_RESULTS} characters together: export them in parts")
         jobs = _Kept(farm, connection, found).jobs()
     return json.dumps({"version": VERSION, "exportedTime": farm.clock.now(), "jobs": jobs})
 
@@ -48,6 +50,7 @@ class _Kept:
         self.work = keeping.work_of(connection, job_ids)
         self.history = lookup.history(connection, job_ids)
         self.notes = keeping.notes_of(connection, job_ids)
+        self.results = results.of_jobs(connection, job_ids)
 
     def jobs(self) -> list[dict[str, Any]]:
         """Each as the document has it."""
@@ -76,6 +79,7 @@ class _Kept:
             "work": [_work(item) for item in self.work.get(job_id, ())],
             "logs": [self._line(line) for line in self.history.get(job_id, ())],
             "notes": [{"time": note["at"], "text": note["text"]} for note in self.notes.get(job_id, ())],
+            **({"result": json.loads(self.results[job_id])} if job_id in self.results else {}),
         }
 
     def _line(self, line: sqlite3.Row) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from hqserver.domain.requirement import Requirement
 from hqserver.domain.status import FINISHED_JOB, FINISHED_WORK, JobStatus, WorkStatus
 from hqserver.services.farm import Farm
 from hqserver.services.work.sheet import Sheet
-from hqserver.store import history, jobs, keeping, notes
+from hqserver.store import history, jobs, keeping, notes, results
 from hqserver.store.database import Transaction
 from hqserver.store.jobs import JobRow
 
@@ -86,6 +86,8 @@ class _Import:
         jobs.link(self.connection, [(job.row.id, child.row.id) for job in self.jobs for child in job.draft.children])
         for job in self.jobs:
             keeping.insert_work(self.connection, job.row.id, job.work)
+            if job.kept.result is not None:
+                results.put(self.connection, job.row.id, job.kept.result)
         self._tell()
         if any(len(job.draft.parents) > 1 for job in self.jobs):
             self._recount()

@@ -111,8 +111,7 @@ class _Intake:
         self._link()
         for draft in children_first(self.drafts):
             self._set_status(draft)
-        texts = [(draft.row, texts_of(draft)) for draft in self.drafts]
-        jobs.insert(self.connection, texts)
+        jobs.insert(self.connection, ((draft.row, texts_of(draft)) for draft in self.drafts))
         jobs.link(self.connection, self.pairs)
         work.insert(self.connection, (new for draft in self.drafts for new in work_of(draft)))
         self._write_first_lines()

@@ -53,7 +53,7 @@ def _availability_rules(batch: Batch) -> list[list[dict[str, Any]]]:
 
 
 def _needs_upgrade(batch: Batch) -> list[bool]:
-    return [row.version != client_package().version for row in batch.rows]
+    return [not row.outside and row.version != client_package().version for row in batch.rows]
 
 
 CLIENT_ATTRIBUTES: dict[str, Attribute] = {
@@ -96,6 +96,11 @@ CLIENT_ATTRIBUTES: dict[str, Attribute] = {
         Attribute("wanted", 'What it is asked to do: upgrade, restart, end or "".', field("wanted")),
         Attribute("upgradeError", 'Why its last upgrade failed, "" where none did.', field("upgrade_error")),
         Attribute("sick", 'Why it is set aside as sick, "" where it is not.', field("sick")),
+        Attribute(
+            "outside",
+            "Whether it is a runner that asks for its work itself.",
+            lambda b: [bool(row.outside) for row in b.rows],
+        ),
         Attribute("port", "Port it listens on for wakeup, 0 when it does not.", field("port")),
         Attribute("unavailableBecause", 'Why it takes no jobs, "" where it does.', why_unavailable, "query"),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -26,8 +26,10 @@ from hqserver.services.dispatch.job_queue import JobQueue
 from hqserver.services.dispatch.job_reasons import Elsewhere, own_reasons, requirements_of, waiting_for
 from hqserver.services.farm import Farm
 from hqserver.store import explaining, lookup, overview, work
+from hqserver.store.clause import EVERYTHING
 from hqserver.store.queue import requirements_waiting, waiting_jobs
 from hqserver.store.schema import WORK_COLUMNS
+from hqserver.store.search_queue import FOR_RUNNERS
 
 from .client_attributes import named
 
@@ -221,12 +223,13 @@ def _hold(farm: Farm, board: Board, wanted: Wanted) -> Iterator[Reason]:
 
 
 def _order(connection: sqlite3.Connection, row: sqlite3.Row, board: Board, wanted: Wanted) -> Iterator[Reason]:
-    """The jobs that are served before it and could take a client that it could."""
+    """The jobs that are served before it and could take a client that it could; one that nothing on the farm can serve
+    is passed over, and so it is here."""
     mine = board.eligible(wanted.requirement) - wanted.blocked
     if not mine:
         return
     before = explaining.kinds_before(connection, row["priority"], row["position"], row["id"])
-    rivals = [kind for kind in before if mine & board.eligible(requirement_from(kind.key))]
+    rivals = [kind for kind in before if _is_rival(board, mine, requirement_from(kind.key))]
     asked = "no job before it for the same clients"
     if not rivals:
         yield Reason("order", asked, "none", True)
@@ -242,6 +245,10 @@ def _order(connection: sqlite3.Connection, row: sqlite3.Row, board: Board, wante
     found = f"{least}{count} {'job' if count == 1 else 'jobs'}: {', '.join(names)}{more}"
     remedy = f"they are served, or it comes first: hq priority {row['id']} {1 - first[0].precedence} (setJobPriority)"
     yield Reason("order", asked, found, False, remedy, ITS_TURN)
+
+
+def _is_rival(board: Board, mine: Set[int], requirement: Requirement) -> bool:
+    return bool(mine & board.eligible(requirement)) and board.can_ever_serve(requirement)
 
 
 # Orders --------------------------------------------------------------------------------------------------------------
@@ -266,17 +273,18 @@ def job_order(farm: Farm, client_id: int, limit: int, offset: int) -> list[int]:
         raise BadParameters(f"limit must be from 1 to {MOST_JOBS_LISTED}, not {limit}")
     if offset < 0:
         raise BadParameters(f"offset must be 0 or more, not {offset}")
-    registered_client(farm, client_id)
+    outside = bool(registered_client(farm, client_id).row.outside)
     with farm.database.read() as connection:
-        return list(islice(_jobs_for(farm, connection, client_id), offset, offset + limit))
+        return list(islice(_jobs_for(farm, connection, client_id, outside), offset, offset + limit))
 
 
-def _jobs_for(farm: Farm, connection: sqlite3.Connection, client_id: int) -> Iterator[int]:
-    board, blocked = open_board(farm, connection, only=client_id), Blocked(farm, connection)
-    queue = JobQueue(connection)
+def _jobs_for(farm: Farm, connection: sqlite3.Connection, client_id: int, outside: bool = False) -> Iterator[int]:
+    """`outside`: the client is a runner that asks itself, and asks for all that it may have."""
+    board, blocked = open_board(farm, connection, only=client_id, asking=outside), Blocked(farm, connection)
+    queue = JobQueue(connection, FOR_RUNNERS if outside else EVERYTHING)
     for requirement_id, key in requirements_waiting(connection):
         requirement = requirement_from(key)
-        if board.eligible(requirement):
+        if board.eligible(requirement) and not (outside and requirement.several_hosts):
             queue.add(requirement_id, requirement)
     # Whatever comes before them in the queue, the client waits for jobs that it is held for.
     holding = [seat.held_for for seat in board.seats if seat.held_for is not None]

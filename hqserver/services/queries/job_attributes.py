@@ -12,7 +12,7 @@ from hqserver.domain.job import PROGRESS_UNIT, Tree, overall_progress, seconds_l
 from hqserver.domain.status import JobStatus, WorkStatus
 from hqserver.services.attributes import Attribute, Batch, column, moment
 from hqserver.services.dispatch.job_reasons import blocked_of, requirements_of, waiting_for
-from hqserver.store import lookup
+from hqserver.store import lookup, results
 from hqserver.store.schema import TREE_COLUMNS, WORK_COLUMNS
 
 from .client_attributes import named
@@ -129,6 +129,11 @@ def _thread_ids(batch: Batch) -> list[int | None]:
     return [found[job_id][0] if job_id in found else None for job_id in batch.ids]
 
 
+def _have_results(batch: Batch) -> list[bool]:
+    found = results.having(batch.connection, batch.ids)
+    return [job_id in found for job_id in batch.ids]
+
+
 def _latest_notes(batch: Batch) -> list[str]:
     found = lookup.latest_notes(batch.connection, "job", batch.ids)
     return [found[job_id][1] if job_id in found else "" for job_id in batch.ids]
@@ -191,6 +196,7 @@ JOB_ATTRIBUTES: dict[str, Attribute] = {
         Attribute("maxMemory", "Memory of all its processes in kB, 0 = unlimited.", _specified("maxMemory", 0)),
         Attribute("failurePatterns", "What its output means: pattern, action.", _specified("failurePatterns", [])),
         Attribute("lease", "Seconds of its strict lease, 0 = none.", column("lease")),
+        Attribute("splitOutput", "Whether stderr has a log of its own.", column("split_output", bool)),
         Attribute("emailTo", "Recipients of mail, a comma list.", _specified("emailTo", "")),
         Attribute("emailReasons", "What sends mail.", _specified("emailReasons", [])),
         Attribute("properties", "Texts kept with the job.", _specified("properties", {})),
@@ -203,6 +209,7 @@ JOB_ATTRIBUTES: dict[str, Attribute] = {
         Attribute("maxConcurrent", "Pieces that may run at once, 0 = unlimited.", column("max_concurrent")),
         Attribute("workCounts", "The job's own work items by status.", _work_counts),
         Attribute("outcome", "Of a succeeded job: exit, empty, byHand, imported.", column("outcome")),
+        Attribute("hasResult", "Whether a result was left with it (getJobResult).", _have_results, "query"),
         Attribute("held", 'pause, block or "": what holds it back.', column("held")),
         Attribute("unconfirmed", "Clients that never confirmed its kill.", _unconfirmed, "query"),
         Attribute("runnableTime", "When it first could have run.", column("runnable_at", moment)),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from hqserver.domain.errors import BadParameters, NotFound, TooLarge, near_match
 from hqserver.domain.status import JOB_NAME_LISTS, WAITING, JobStatus
-from hqserver.services.attributes import Batch, chosen, read
+from hqserver.services.attributes import Attribute, Batch, chosen, read
 from hqserver.services.clients.directory import Directory, registered, registered_client
 from hqserver.services.farm import Farm
 from hqserver.store import lookup
@@ -20,6 +20,8 @@ from .job_attributes import JOB_ATTRIBUTES, unknown_properties
 MOST_JOBS_COMPUTED = 10_000
 """Jobs one call may ask for when an attribute costs more than the row (CONTRACT 9.3)."""
 
+_JOBS_AT_ONCE = 500
+
 
 def job_details(farm: Farm, job_ids: Sequence[int], attribs: Sequence[str] | None) -> list[dict[str, Any]]:
     """The jobs that exist, in the order asked for, with the attributes asked for and always `id`.
@@ -30,14 +32,33 @@ def job_details(farm: Farm, job_ids: Sequence[int], attribs: Sequence[str] | Non
         return job_details_in(farm, connection, job_ids, attribs)
 
 
-def job_details_in(
-    farm: Farm, connection: sqlite3.Connection, job_ids: Sequence[int], attribs: Sequence[str] | None
-) -> list[dict[str, Any]]:
-    """The same, in a picture that is open already."""
+def job_details_one_by_one(
+    farm: Farm, job_ids: Sequence[int], attribs: Sequence[str] | None
+) -> Iterator[dict[str, Any]]:
+    """The same, read as it is asked for: of many jobs with all that there is of them, few are in memory at once."""
+    _check_details(job_ids, attribs)
+    return _details_one_by_one(farm, job_ids, attribs)
+
+
+def _details_one_by_one(farm: Farm, job_ids: Sequence[int], attribs: Sequence[str] | None) -> Generator[dict[str, Any]]:
+    with farm.database.read() as connection:
+        for start in range(0, len(job_ids), _JOBS_AT_ONCE):
+            yield from job_details_in(farm, connection, job_ids[start : start + _JOBS_AT_ONCE], attribs)
+
+
+def _check_details(job_ids: Sequence[int], attribs: Sequence[str] | None) -> tuple[list[Attribute], list[str]]:
     extra = [name for name in attribs or () if name.startswith("x-")]
     attributes = chosen(JOB_ATTRIBUTES, None if attribs is None else [n for n in attribs if n not in extra], ["id"])
     if len(job_ids) > MOST_JOBS_COMPUTED and any(attribute.cost != "row" for attribute in attributes):
         raise TooLarge(f"{len(job_ids)} jobs with computed attributes; at most {MOST_JOBS_COMPUTED} a call")
+    return attributes, extra
+
+
+def job_details_in(
+    farm: Farm, connection: sqlite3.Connection, job_ids: Sequence[int], attribs: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """The same, in a picture that is open already."""
+    attributes, extra = _check_details(job_ids, attribs)
     rows = lookup.jobs_by_id(connection, job_ids)
     found = read(attributes, Batch(farm, connection, rows))
     if attribs is None or extra:

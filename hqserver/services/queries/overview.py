@@ -15,7 +15,7 @@ from typing import Any
 from hqserver.domain.errors import Busy, NotFound
 from hqserver.services.attributes import Batch, chosen, moment, read
 from hqserver.services.farm import Farm
-from hqserver.store import callbacks, lookup, overview
+from hqserver.store import callbacks, lookup, overview, results
 from hqserver.store.callbacks import CallbackRow
 
 from .job_attributes import JOB_ATTRIBUTES, unknown_properties
@@ -27,6 +27,7 @@ MOST_LINES = 200
 MOST_NOTES = 50
 MOST_PARENTS = 50
 MOST_BLOCKED = 50
+MOST_OF_RESULT = 20_000
 
 _LISTED = (
     *("name", "description", "submittedBy", "priority", "status", "uiStatus", "waitingFor", "overallProgress"),
@@ -37,6 +38,7 @@ _SHOWN = (
     *(*_LISTED, "progress", "root", "cpus", "triesLeft", "outcome", "unconfirmed", "uuid", "runnableTime"),
     *("commandStartTime", "commandEndTime", "command", "hooks", "shell", "environment", "properties", "workCounts"),
     *("clientsOnHold", "conditions", "tags", "resources", "hosts", "maxTime", "emailTo", "emailReasons"),
+    "splitOutput",
 )
 
 
@@ -111,7 +113,7 @@ class JobOverview:
     `parents` are the ids of the oldest, `parents_total` counts them all; `names` has theirs and the root's. `runs` are
     the newest, newest first; `notes` the newest, oldest first; `log` the newest lines of the status log as attribute
     `logs` has them, oldest first, and `log_cut` says that there are more. `callbacks` are its own, not those for every
-    job.
+    job. `result`: the first `MOST_OF_RESULT` characters of its result, which is JSON, and how many it has.
     """
 
     job: dict[str, Any]
@@ -129,6 +131,7 @@ class JobOverview:
     log_cut: bool
     notes: list[Note]
     callbacks: list[CallbackRow]
+    result: tuple[str, int] | None
 
 
 @contextmanager
@@ -191,6 +194,7 @@ def job_overview(farm: Farm, job_id: int, children_after: int = 0) -> JobOvervie
             log_cut=len(log) > MOST_LINES,
             notes=notes_of(connection, job["threadId"]),
             callbacks=callbacks.of_job(connection, job_id),
+            result=results.start_of(connection, job_id, MOST_OF_RESULT),
         )
 
 
@@ -221,7 +225,7 @@ def runs_of(farm: Farm, rows: Sequence[sqlite3.Row]) -> list[Run]:
             client=farm.watch.label(row["client_id"]),
             listed=is_listed(farm, row["client_id"]),
             signal=row["signal"] or 0,
-            log_truncated=bool(row["log_truncated"]),
+            log_truncated=bool(row["log_truncated"] or row["stderr_truncated"]),
         )
         for row in rows
     ]

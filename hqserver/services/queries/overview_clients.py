@@ -156,7 +156,8 @@ def _availabilities(
     at = moment_of(farm, connection)
     found = {}
     for presence in presences:
-        if not presence.heard or presence.silence(at.monotonic) > farm.policy.lost_seconds:
+        silent = not presence.heard or presence.silence(at.monotonic) > farm.policy.lost_seconds
+        if silent and not presence.row.outside:
             found[presence.row.id] = Availability.OFFLINE
         elif presence.row.id in occupancy:
             found[presence.row.id] = Availability.RUNNING

@@ -34,6 +34,7 @@ class Ledger:
         self._tree_changes: dict[int, Tree] = {}
         self._presence: dict[tuple[int, int], int] = {}
         self._ancestors: dict[int, tuple[int, ...]] = {}
+        self._at_rest: set[int] = set()
         self._history: list[history.Entry] = []
         self._was: dict[int, JobStatus] = {}
         self._told: list[Event] = []
@@ -61,6 +62,14 @@ class Ledger:
         wanted = [each for each in missing if each in self._rows and each not in self._ancestors]
         above = ancestors_of_each(self.connection, wanted)
         self._ancestors.update((each, tuple(above.get(each, ()))) for each in wanted)
+
+    def read_runs(self, job_ids: Collection[int]) -> None:
+        """Find out at once which of these jobs have live runs, so that asking for those of the others costs nothing."""
+        self._at_rest |= set(job_ids) - runs.jobs_with_live(self.connection, job_ids)
+
+    def live_runs(self, job_id: int) -> list[runs.RunRow]:
+        """The job's runs that have not ended, those of further clients left out: they follow the first."""
+        return [] if job_id in self._at_rest else runs.live_of_job(self.connection, job_id)
 
     def ancestors(self, job_id: int) -> tuple[int, ...]:
         """Ids of the job's distinct ancestors."""
@@ -119,6 +128,7 @@ class Ledger:
 
     def run_began(self, job_id: int, client_id: int) -> None:
         """A client holds a run of the job from now on."""
+        self._at_rest.discard(job_id)
         self._presence[job_id, client_id] = self._presence.get((job_id, client_id), 0) + 1
 
     def run_ended(self, job_id: int, client_id: int) -> None:

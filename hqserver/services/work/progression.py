@@ -49,7 +49,8 @@ def claim(sheet: Sheet, item: work.WorkRow, claimed: Sequence[RunRow], labels: S
     if item.hooks_left:
         first.kind, *left = item.hooks_left
         item.hooks = ",".join(left)
-    first.lease = 0 if first.kind else sheet.job(item.job_id).lease
+        first.lease = 0
+    first.split_output = sheet.job(item.job_id).split_output
     for run in claimed:
         runs.insert(sheet.connection, run)
         sheet.run_began(run.job_id, run.client_id)
@@ -73,7 +74,8 @@ def happen(sheet: Sheet, run: RunRow, event: RunEvent, end: RunEnd | None = None
         changed = runs.move(sheet.connection, run, run.status)
     else:
         run.ended_at = sheet.now if run.ended_at is None else run.ended_at
-        changed = runs.finish(sheet.connection, run, run.status, end or RunEnd(reason=reason))
+        kept = _with_why(sheet, run, was, event, end or RunEnd(reason=reason))
+        changed = runs.finish(sheet.connection, run, run.status, kept)
     if not changed:
         return False
     _tell_run(sheet, run, was, reason or (end.reason if end else ""))
@@ -91,6 +93,15 @@ def happen(sheet: Sheet, run: RunRow, event: RunEvent, end: RunEnd | None = None
         because = reason or (end.reason if end else "") or event
         _tell_work(sheet, run, move.work, because, client_is_there=event in _BY_THE_CLIENT)
     return True
+
+
+def _with_why(sheet: Sheet, run: RunRow, was: RunStatus, event: RunEvent, end: RunEnd) -> RunEnd:
+    """The end of a run, with why somebody wanted it: its client knows only that it was to be killed."""
+    if was is not RunStatus.ENDING or event not in (RunEvent.KILLED, RunEvent.GIVEN_UP):
+        return end
+    why = runs.why_ending(sheet.connection, run.id)
+    unconfirmed = f"; {end.reason}" if event is RunEvent.GIVEN_UP else ""
+    return replace(end, reason=f"{why}{unconfirmed}") if why else end
 
 
 def _tell_run(sheet: Sheet, run: RunRow, was: RunStatus, reason: str) -> None:
@@ -173,8 +184,9 @@ def _go_on_with_hooks(
     due = hooks_after(outcome, row.hooks.split(","))
     if not due or run.started_at is None:
         return False
-    if not client_is_there:
-        sheet.note(run.job_id, "hooks skipped", f"{', '.join(due)}: the client is lost", run.client_id)
+    if not client_is_there or sheet.farm.watch.is_outside(run.client_id):
+        why = "the client is lost" if not client_is_there else "a runner that has claimed the command runs no hooks"
+        sheet.note(run.job_id, "hooks skipped", f"{', '.join(due)}: {why}", run.client_id)
         return False
     item.pending, item.pending_reason, item.hooks = event, reason, ",".join(due)
     sheet.note(run.job_id, "hook", f"{reason}; {due[0]} follows", run.client_id)
@@ -247,16 +259,20 @@ def finish_hooks(sheet: Sheet, item: work.WorkRow, outcome: WorkEvent, why: str 
 # What people ask of runs (CONTRACT 3.5) ------------------------------------------------------------------------
 
 
-def end_run(sheet: Sheet, run: RunRow, intent: str, why: str = "") -> None:
+def end_run(sheet: Sheet, run: RunRow, intent: str, reason: str, *, said: str = "") -> None:
     """Have a live run killed, durably before its client is told. `intent`: "cancel", or "eject": its work goes back
-    to the queue. A kill that is on its way is not called back."""
+    to the queue. A kill that is on its way is not called back.
+
+    `reason` stays with the run; the job's history has it with the client's name, after what is `said`.
+    """
     if run.status is RunStatus.ENDING and intent in ("eject", run.intent):
         return
     run.intent = intent
     happen(sheet, run, RunEvent.END if intent == "cancel" else RunEvent.EJECT)
-    runs.start_ending(sheet.connection, run, sheet.now)
-    event = "cancel" if intent == "cancel" else "ejecting"
-    sheet.note(run.job_id, event, why or "ending it", run.client_id)
+    runs.start_ending(sheet.connection, run, sheet.now, reason)
+    event, usual = ("cancel", "ending on") if intent == "cancel" else ("ejecting", "taken off")
+    label = sheet.farm.watch.label(run.client_id)
+    sheet.note(run.job_id, event, f"{said or usual} {label}: {reason}", run.client_id)
 
 
 def take_back_cancel(sheet: Sheet, run: RunRow, item: work.WorkRow, reason: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hqserver.domain.failure import FailureAction
 from hqserver.domain.lifecycle import InvalidTransition, RunEvent
-from hqserver.domain.run import RunEnd
+from hqserver.domain.run import RunEnd, Stream
 from hqserver.domain.status import RunStatus
 from hqserver.services.events.errors import note_client_error
 from hqserver.store import runs, work
@@ -29,8 +29,8 @@ class Report:
     """One report. Ages are seconds before the beat that brings it was sent.
 
     `limit` names the limit that the run reached; `failure` is the action of the failure pattern that matched a line of
-    its output, `failure_line`. `log_sent`: bytes of the log that the client has given with this beat and before, which
-    are all it has.
+    its output, `failure_line`. `log_sent`, `stderr_sent`: bytes of each log that the client has given with this beat
+    and before, which are all it has.
     """
 
     id: str
@@ -43,6 +43,7 @@ class Report:
     failure: str = ""
     failure_line: str = ""
     log_sent: int = 0
+    stderr_sent: int = 0
     end: RunEnd = field(default_factory=RunEnd)
 
 
@@ -50,7 +51,7 @@ def apply(sheet: Sheet, client_id: int, label: str, report: Report) -> str:
     """Apply a report; what the client is told: `applied`, `superseded`, `unknown`, or nothing.
 
     A report applied before is `applied` again and changes nothing. The end of a run is not taken while a part of its
-    log that the client has is not stored: the client would forget it.
+    logs that the client has is not stored: the client would forget it.
     """
     run = runs.load(sheet.connection, report.run)
     if run is None or run.client_id != client_id:
@@ -79,7 +80,12 @@ def _lacks_log(sheet: Sheet, run: runs.RunRow, report: Report) -> bool:
     """Whether the disk had no room for what the client sent. That a kill is confirmed is worth more than the log."""
     if report.kind != ENDED or run.status is RunStatus.ENDING:
         return False
-    return sheet.farm.output.size(run.job_id, run.id) < min(report.log_sent, report.end.log_size or 0)
+    end, stored = report.end, sheet.farm.output.size
+    return stored(run.job_id, run.id) < min(report.log_sent, end.log_size or 0) or (
+        # Where stderr is not kept apart nobody looks for a log of it.
+        bool(end.stderr_size)
+        and stored(run.job_id, run.id, Stream.STDERR) < min(report.stderr_sent, end.stderr_size or 0)
+    )
 
 
 def _try_no_more(sheet: Sheet, run: runs.RunRow) -> None:

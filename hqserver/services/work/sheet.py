@@ -6,6 +6,7 @@ change of that is pushed to its parents until nothing changes any more (DESIGN, 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from hqserver.domain.event import EventKind
@@ -13,7 +14,7 @@ from hqserver.domain.family import fails_its_parent, rollup
 from hqserver.domain.hooks import hooks_after
 from hqserver.domain.job import PROGRESS_UNIT
 from hqserver.domain.lifecycle import WorkEvent, advance_work
-from hqserver.domain.status import FINISHED_JOB, FINISHED_WORK, JobStatus, WorkStatus
+from hqserver.domain.status import FINISHED_JOB, FINISHED_WORK, WORK_ON_CLIENT, JobStatus, WorkStatus
 from hqserver.services.events.events import pieces
 from hqserver.services.farm import Farm
 from hqserver.store import failures, jobs, notes, runs, work
@@ -31,7 +32,8 @@ class Sheet(Ledger):
         """`caller`: the client whose call this is; it is answered and need not be woken."""
         super().__init__(farm, transaction)
         self._caller = caller
-        self._unsettled: dict[int, tuple[str, int | None]] = {}
+        # Taken from its front, which a plain dictionary would look for anew each time.
+        self._unsettled: OrderedDict[int, tuple[str, int | None]] = OrderedDict()
         self.orders: set[int] = set()
         """Clients for which there is something new to do."""
 
@@ -136,7 +138,7 @@ class Sheet(Ledger):
             ahead = work.progress_of(self.connection, row.id, was)
             whole = row.work[was] * PROGRESS_UNIT if now is WorkStatus.SUCCEEDED else ahead
             self.count_progress(row, whole - ahead, -ahead)
-        were_claimable = work.count_claimable(self.connection, row.id, was) if row.claimable else 0
+        were_claimable = self._claimable_in(row, was)
         moved = work.move_all(self.connection, row.id, was, now)
         row.work[was] -= moved
         row.work[now] += moved
@@ -145,6 +147,14 @@ class Sheet(Ledger):
             self.tree_change(row.id).work_ended += moved * ((now in FINISHED_WORK) - (was in FINISHED_WORK))
         self._tell_of_pieces(row, moved, was, now, reason)
         self.unsettle(row.id, reason)
+
+    def _claimable_in(self, row: jobs.JobRow, status: WorkStatus) -> int:
+        """How many of the job's work items that wait in this status dispatch may give out."""
+        if status is not WorkStatus.RUNNABLE or not row.claimable:
+            return 0
+        # Else some may be those of lost clients.
+        alone = not any(row.work[each] for each in WORK_ON_CLIENT)
+        return row.claimable if alone else work.count_claimable(self.connection, row.id, status)
 
     def _tell_of_pieces(self, row: jobs.JobRow, count: int, was: str, now: str, reason: str) -> None:
         """One event for pieces of an agenda that changed together, however many they are."""
@@ -190,8 +200,7 @@ class Sheet(Ledger):
     def settle(self) -> None:
         """Work out the statuses that may have changed and push what follows to the parents, until it is quiet."""
         while self._unsettled:
-            job_id, (reason, client_id) = next(iter(self._unsettled.items()))
-            del self._unsettled[job_id]
+            job_id, (reason, client_id) = self._unsettled.popitem(last=False)
             row = self.job(job_id)
             self._release_work(row)
             row.pending = work.count_pending(self.connection, row.id) if row.hooks else 0

@@ -11,6 +11,9 @@ from . import (
     m008_events,
     m009_callbacks,
     m010_limits,
+    m011_locks,
+    m012_runners,
+    m013_streams,
 )
 from .numbered import MIGRATIONS
 
@@ -26,4 +29,7 @@ __all__ = [
     "m008_events",
     "m009_callbacks",
     "m010_limits",
+    "m011_locks",
+    "m012_runners",
+    "m013_streams",
 ]

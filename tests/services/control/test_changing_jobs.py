@@ -11,6 +11,7 @@ from scheduling_kit import another, detail, events, handed_out, run_of, waiting_
 from hqserver.domain.control import Action
 from hqserver.domain.errors import BadParameters, Conflict
 from hqserver.services.control.changing import change_jobs, modify_jobs
+from hqserver.services.control.changing_work import change_work
 from hqserver.services.farm import Farm
 from hqserver.services.queries import lookup
 
@@ -143,6 +144,23 @@ def test_a_migrated_job_is_killed_and_runs_elsewhere(farm: Farm, client: TestCli
     client.beat(client.ended(run, killed=True, signal=9))
     assert [order["job"] for order in beta.fetch()] == [job]
     assert detail(farm, job, "triesLeft") == 1
+
+
+def test_a_job_that_leaves_its_client_already_is_not_migrated_again(farm: Farm, client: TestClient) -> None:
+    job = submit(farm, command="render")
+    run = start(client, job)
+    assert changed(farm, job, "migrate") == "running"
+    assert refused(farm, job, "migrate") == "it is being ended on alpha already"
+    client.beat(client.ended(run, killed=True))
+    assert refused(farm, job, "migrate") == "it does not run"
+
+
+def test_an_agenda_is_migrated_where_one_of_its_pieces_can_be(farm: Farm, client: TestClient) -> None:
+    job = submit(farm, command="render", agenda="1-2")
+    client.fetch()
+    assert change_work(farm, job, ["1"], "migrate", {}, "ada")[0]["changed"]
+    assert changed(farm, job, "migrate") == "running"
+    assert [order["kind"] for order in client.beat().orders].count("kill") == 2
 
 
 @pytest.mark.parametrize("word", ["cancel", "kill"])

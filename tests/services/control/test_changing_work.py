@@ -154,7 +154,9 @@ def test_the_work_of_a_job_without_an_agenda_has_no_name(farm: Farm, client: Tes
 def test_what_cannot_be_is_refused_as_a_whole(farm: Farm, client: TestClient, job: int) -> None:
     with pytest.raises(NotFound):
         change_work(farm, 99, ["1"], "block", {}, "ada")
-    with pytest.raises(BadParameters, match="there is no action 'delete'"):
+    with pytest.raises(
+        BadParameters, match=r"delete is no action on work items: pieces are removed with their job\. They take pause, "
+    ):
         change_work(farm, job, ["1"], "delete", {}, "ada")
     with pytest.raises(Conflict, match="block would change 2 pieces, more than the limit of 1"):
         change_work(farm, job, ["3", "4"], "block", {"limit": 1}, "ada")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from farm_kit import SetClock, TestClient, submit
 
 from hqserver.domain.errors import BadParameters, NotFound, TooLarge
 from hqserver.domain.run import RunEnd
+from hqserver.services.care import upkeep
 from hqserver.services.clients.beats import Piece
-from hqserver.services.control import changing
+from hqserver.services.control import changing, commands
+from hqserver.services.control.changing import change_jobs
+from hqserver.services.control.changing_work import change_work
 from hqserver.services.control.run_actions import MOST_RUNS, change_runs
 from hqserver.services.farm import Farm
 from hqserver.services.queries import lookup
@@ -53,6 +57,7 @@ def test_a_run_is_listed_with_how_it_ended(farm: Farm, client: TestClient, clock
         "reason": "exit code 3",
         "cpuSeconds": 12.5,
         "maxMemory": 2048,
+        "splitOutput": False,
     }
 
 
@@ -303,3 +308,58 @@ def hq_over_farm(farm: Farm) -> Any:
             return unmarshaller.close()
 
     return xmlrpc.client.ServerProxy("http://in-process", transport=InProcess(), allow_none=True)
+
+
+# Why runs were ended -------------------------------------------------------------------------------------------------
+
+
+def reasons(farm: Farm, job: int) -> list[tuple[str, str]]:
+    return [(run["status"], run["reason"]) for run in list_runs(farm, job)]
+
+
+def killed(client: TestClient, run: str) -> Report:
+    """What a client says of a run that it was told to kill."""
+    return replace(client.ended(run, killed=True), end=RunEnd(signal=9, reason="not wanted any more"))
+
+
+def test_a_run_keeps_why_somebody_had_it_ended(farm: Farm, client: TestClient) -> None:
+    job = submit(farm, command="render", agenda="1-3", cpus=2)
+    (order,) = client.fetch()
+    change_jobs(farm, [job], "migrate", {"reason": "the machine is needed"}, "ada")
+    assert reasons(farm, job) == [("ending", "the machine is needed (migrate by ada)")]
+    client.beat(killed(client, order["run"]))
+    (order,) = client.fetch()
+    change_runs(farm, [order["run"]], "eject", "bob")
+    client.beat(killed(client, order["run"]))
+    (order,) = client.fetch()
+    change_work(farm, job, [order["work"]], "cancel", {}, "cy")
+    client.beat(killed(client, order["run"]))
+    (order,) = client.fetch()
+    commands.cancel(farm, [job], "cancelled by dan")
+    client.beat(killed(client, order["run"]))
+    assert reasons(farm, job) == [
+        ("ejected", "the machine is needed (migrate by ada)"),
+        ("ejected", "migrate by bob"),
+        ("cancelled", "cancel by cy"),
+        ("cancelled", "cancelled by dan"),
+    ]
+
+
+def test_a_kill_that_nobody_confirms_says_so_too(farm: Farm, client: TestClient, clock: SetClock) -> None:
+    job = submit(farm, command="render")
+    client.fetch()
+    commands.cancel(farm, [job], "cancelled by ada")
+    upkeep.bound_waits(farm)
+    clock.advance(farm.policy.kill_timeout_seconds + 1.0)
+    upkeep.bound_waits(farm)
+    assert reasons(farm, job) == [("cancelled", "cancelled by ada; cancelled; alpha has not confirmed it")]
+
+
+def test_a_command_that_ends_by_itself_before_it_is_killed_keeps_its_own_reason(farm: Farm, client: TestClient) -> None:
+    job = submit(farm, command="render")
+    (order,) = client.fetch()
+    commands.cancel(farm, [job], "cancelled by ada")
+    report = client.ended(order["run"], code=3)
+    client.beat(replace(report, end=replace(report.end, reason="exit status 3")))
+    ((_, reason),) = reasons(farm, job)
+    assert reason == "exit status 3"
