@@ -22,18 +22,17 @@ from hqserver.http.crowd import Phase
 from hqserver.http.events import EVENTS_HEADERS, EVENTS_PATH, EVENTS_TYPE, EventStreams
 from hqserver.http.messages import LARGEST_HEAD, Head, Refusal, web_request
 from hqserver.http.rules import RPC_PATHS, bearer, check_call, check_page, is_gzip, plain_address
+from hqserver.http.sender import Sender
 from hqserver.http.site import Site
 from hqserver.http.sockets import tune
 from hqserver.http.workers import refused
 from hqserver.rpc.faults import record_incident
 from hqserver.rpc.method import Caller
 from hqserver.services.retries import Attempt
-from hqserver.spool import Spooled, in_pieces
+from hqserver.spool import Spooled
 from hqserver.web import WebResponse
 
-_SMALL = 16 * 1024  # bytes of an answer that is written as a whole and not counted
 _TURN = 32  # requests of one connection answered before others get their turn
-_DRAIN_SECONDS = 0.01
 
 
 class Connection(asyncio.Protocol):
@@ -44,9 +43,8 @@ class Connection(asyncio.Protocol):
         self._site, self._crowd = site, site.crowd
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD)
         self._transport: asyncio.Transport
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._reading = self._open = True
+        self._out = Sender(self._http, site, self._allow_writing)
+        self._reading = True
         self._head: Head | None = None
         self._body = IncomingBody(self._crowd)
         self._ahead = 0  # bytes of requests that came before the one at hand was answered
@@ -57,7 +55,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = self._out.transport = transport
         transport.set_write_buffer_limits(high=0)  # who reads slowly holds one piece of its answer in memory, no more
         self._loop = asyncio.get_running_loop()
         connection = transport.get_extra_info("socket")
@@ -73,7 +71,7 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.LINGERING:
             return
         self._http.receive_data(data)
-        if self.phase is Phase.ANSWERING or not self._writable.is_set():
+        if self.phase is Phase.ANSWERING or not self._out.writable.is_set():
             # The next request came before this one was answered: it waits here, the rest of it with the peer.
             self._transport.pause_reading()
             self._reading = False
@@ -93,16 +91,16 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        self._writable.clear()
+        self._out.writable.clear()
 
     def resume_writing(self) -> None:
-        self._writable.set()
+        self._out.writable.set()
         if self.phase is not Phase.ANSWERING:
             self._go_on()
 
     def connection_lost(self, problem: Exception | None) -> None:
-        self._open = False
-        self._writable.set()
+        self._out.open = False
+        self._out.writable.set()
         self._hang_up()
         if self.phase is not Phase.ANSWERING:  # else a worker may be reading it
             self._body.drop()
@@ -136,7 +134,7 @@ class Connection(asyncio.Protocol):
         self._advance()
 
     def _resume_reading(self) -> None:
-        if not self._reading and self._open:
+        if not self._reading and self._out.open:
             self._reading = True
             self._transport.resume_reading()
 
@@ -144,7 +142,9 @@ class Connection(asyncio.Protocol):
         """Take what has been received as far as it goes: into a request that is being read, or that is complete."""
         turns = 0
         try:
-            while self._open and self._writable.is_set() and self.phase not in (Phase.ANSWERING, Phase.LINGERING):
+            while (
+                self._out.open and self._out.writable.is_set() and self.phase not in (Phase.ANSWERING, Phase.LINGERING)
+            ):
                 event = self._http.next_event()
                 if event is h11.NEED_DATA:
                     self._wait_for_more()
@@ -170,7 +170,7 @@ class Connection(asyncio.Protocol):
     def _wait_for_more(self) -> None:
         if self._http.they_are_waiting_for_100_continue:
             go_on = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
-            self._transport.write(self._http.send(go_on) or b"")
+            self._out.write(go_on)
         elif self.phase is Phase.IDLE and self._http.trailing_data[0]:
             self._enter(Phase.HEAD, self._crowd.limits.head_seconds)
 
@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
             if not is_gzip(head) and is_ping(body):
                 self._body.drop()
                 stopping = self._site.stopping.is_set()
-                self._send_small(pong_head(int(time.time()), stopping), PONG)
+                self._out.send_small(pong_head(int(time.time()), stopping), PONG)
                 self._next_request()
                 return
             caller = self._caller
@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol):
         except Exception as problem:
             self._refuse(Refusal(503, f"the answer failed, incident {record_incident(problem, 'an answer')}"))
         else:
-            if self._open:
+            if self._out.open:
                 self._next_request()
                 self._go_on()
 
@@ -251,18 +251,12 @@ class Connection(asyncio.Protocol):
                 return
             crash_point("reply_before_written")
             await self._send(WebResponse(answer, 200, XML, headers), must_fit=True)
-            if await self._handed_over():
+            if await self._out.handed_over():
                 attempt.answered()
         finally:
             self._attempt = None
             if attempt is not None:
                 attempt.ended()
-
-    async def _handed_over(self) -> bool:
-        """Wait until the kernel has all that was written; False where the connection ended before."""
-        while self._transport.get_write_buffer_size() and not self._transport.is_closing():
-            await asyncio.sleep(_DRAIN_SECONDS)
-        return self._open and not self._transport.is_closing()
 
     async def _answer_page(self, head: Head) -> None:
         may_zip = head.accepts_gzip and not self._site.is_local(self._peer)
@@ -275,76 +269,26 @@ class Connection(asyncio.Protocol):
         """Send events for as long as the peer takes them and the server runs; one that is too slow is dropped."""
         with streams.open(web_request(head, self._peer)) as pieces:
             headers = {**WEB_HEADERS, **EVENTS_HEADERS}
-            self._write(response_head(WebResponse(iter(()), 200, EVENTS_TYPE, headers), closing=True))
+            self._out.write(response_head(WebResponse(iter(()), 200, EVENTS_TYPE, headers), closing=True))
             async with aclosing(pieces):
                 async for piece in pieces:
-                    if head.method == "HEAD" or not self._open:
+                    if head.method == "HEAD" or not self._out.open:
                         break
-                    self._allow_writing(len(piece))
-                    self._write(h11.Data(data=piece))
-                    await self._writable.wait()
-                    self.deadline = inf
-        self._write(h11.EndOfMessage())
+                    await self._out.send_piece(piece)
+        self._out.write(h11.EndOfMessage())
 
     async def _send(self, response: WebResponse, *, must_fit: bool = False) -> None:
-        """Write an answer in pieces, each when the peer has taken those before it.
-
-        Raises `Refusal` 503 where the answers that others do not read fill the memory, but for one that `must_fit`.
-        """
-        head, body = response_head(response, self._site.stopping.is_set()), response.body
         bodiless = self._head is not None and self._head.method == "HEAD"
-        if isinstance(body, bytes):
-            if len(body) <= _SMALL or bodiless:
-                self._send_small(head, b"" if bodiless else body)
-                return
-            self._crowd.hold_answer(body, must_fit)
-            try:
-                await self._send_large(head, body)
-            finally:
-                self._crowd.drop_answer(body)
-        elif isinstance(body, Spooled):
-            try:
-                await self._send_large(head, body)
-            finally:
-                body.close()
-        else:
-            self._write(head)
-            try:
-                while not bodiless and self._open and (piece := await self._site.workers.next_piece(body)) is not None:
-                    self._allow_writing(len(piece))
-                    self._write(h11.Data(data=piece))
-                    await self._writable.wait()
-                    self.deadline = inf
-            finally:
-                await self._site.workers.finish(body)
-            self._write(h11.EndOfMessage())
+        await self._out.send(response, bodiless=bodiless, must_fit=must_fit)
 
-    async def _send_large(self, head: h11.Response, body: bytes | Spooled) -> None:
-        self._allow_writing(len(body))
-        self._write(head)
-        for piece in in_pieces(body):
-            await self._writable.wait()
-            if not self._open:
-                return
-            self._write(h11.Data(data=piece))
-        await self._writable.wait()
-        self._write(h11.EndOfMessage())
-
-    def _send_small(self, head: h11.Response, body: bytes) -> None:
-        self._write(head, h11.Data(data=body), h11.EndOfMessage())
-
-    def _write(self, *events: h11.Event) -> None:
-        if self._open:
-            self._transport.write(b"".join([self._http.send(event) or b"" for event in events]))
-
-    def _allow_writing(self, count: int) -> None:
+    def _allow_writing(self, count: float) -> None:
         limits = self._crowd.limits
         self._enter(Phase.ANSWERING, limits.write_seconds + count / limits.slowest_rate)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say no and close. What the peer still sends is read for a moment: closing on it would lose the answer."""
         self._body.drop()
-        if not self._open:
+        if not self._out.open:
             return
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.abort()  # in the midst of an answer: only a cut connection says that it is not whole
@@ -353,7 +297,7 @@ class Connection(asyncio.Protocol):
         headers = {**WEB_HEADERS, **response.headers}
         bodiless = self._head is not None and self._head.method == "HEAD"
         body = response.body if isinstance(response.body, bytes) and not bodiless else b""
-        self._send_small(response_head(replace(response, headers=headers), closing=True), body)
+        self._out.send_small(response_head(replace(response, headers=headers), closing=True), body)
         self._transport.write_eof()
         self._enter(Phase.LINGERING, self._crowd.limits.linger_seconds)
         self._resume_reading()
@@ -368,5 +312,5 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _enter(self, phase: Phase, seconds: float) -> None:
-        if self._open:
+        if self._out.open:
             self._crowd.move(self, phase, self._loop.time() + seconds)

@@ -12,9 +12,9 @@ from operator import attrgetter, itemgetter, ne
 from typing import Any
 
 from hqserver.domain.job import Tree
-from hqserver.domain.status import FAILED_JOB, FINISHED_JOB, FINISHED_WORK, JobStatus, WorkStatus
+from hqserver.domain.status import FINISHED_JOB, JobStatus, WorkStatus
 
-from .schema import OWN_COLUMNS, TREE_COLUMNS, WORK_COLUMNS, words
+from .schema import TREE_COLUMNS, WORK_COLUMNS
 from .search_index import add_counts, add_labels, add_texts
 
 _JOBS_AT_ONCE = 500
@@ -262,91 +262,6 @@ def with_uuid(connection: sqlite3.Connection, name: str) -> int | None:
     """Id of the job with this uuid, None where no job has it."""
     row = connection.execute("SELECT id FROM job WHERE uuid = ?", (name,)).fetchone()
     return None if row is None else int(row[0])
-
-
-def link(connection: sqlite3.Connection, pairs: Iterable[tuple[int, int]]) -> None:
-    """Make the second of each pair a child of the first."""
-    connection.executemany("INSERT INTO family (parent_id, child_id) VALUES (?, ?)", pairs)
-
-
-def parents_of(connection: sqlite3.Connection, job_id: int) -> list[int]:
-    """Ids of the job's parents."""
-    return [row[0] for row in connection.execute("SELECT parent_id FROM family WHERE child_id = ?", (job_id,))]
-
-
-def children_of(connection: sqlite3.Connection, job_id: int) -> list[int]:
-    """Ids of the job's children, in order of submission."""
-    rows = connection.execute("SELECT child_id FROM family WHERE parent_id = ? ORDER BY child_id", (job_id,))
-    return [row[0] for row in rows]
-
-
-def failed_children_of(connection: sqlite3.Connection, job_id: int) -> list[int]:
-    """Ids of the job's children that failed, were cancelled or abandoned, the kill of the cancelled ones confirmed or
-    not."""
-    rows = connection.execute(
-        f"""
-        SELECT child_id FROM family JOIN job ON job.id = child_id
-        WHERE parent_id = ? AND (status IN ({words(FAILED_JOB)}) OR cancelled = 1) ORDER BY child_id
-        """,
-        (job_id,),
-    )
-    return [row[0] for row in rows]
-
-
-def ancestors_of(connection: sqlite3.Connection, job_ids: Iterable[int]) -> set[int]:
-    """Ids of every distinct ancestor of these jobs, the jobs themselves left out unless one is another's ancestor."""
-    rows = connection.execute(
-        """
-        WITH RECURSIVE above (id) AS (
-            SELECT parent_id FROM family WHERE child_id IN (SELECT value FROM json_each(?))
-            UNION
-            SELECT parent_id FROM family JOIN above ON child_id = above.id
-        )
-        SELECT id FROM above
-        """,
-        (json.dumps(list(job_ids)),),
-    )
-    return {row[0] for row in rows}
-
-
-_BELOW = "WITH RECURSIVE below (id) AS (SELECT ? UNION SELECT child_id FROM family JOIN below ON parent_id = below.id)"
-_ENDED_WORK = " + ".join(WORK_COLUMNS[status] for status in FINISHED_WORK)
-_WEIGHS = "(1 - weightless)"
-_RECOUNT_TREE = f"""{_BELOW}
-    SELECT count(*), sum(ended_at IS NOT NULL), sum(status IN ({words(FAILED_JOB)})),
-        sum({_WEIGHS} * ({" + ".join(WORK_COLUMNS.values())})), sum({_WEIGHS} * ({_ENDED_WORK})),
-        {", ".join(f"sum({_WEIGHS} * {own})" for own in OWN_COLUMNS.values())}
-    FROM job WHERE id IN (SELECT id FROM below)
-"""
-
-
-def recount_tree(connection: sqlite3.Connection, job_id: int) -> Tree:
-    """The tree counters of a job, counted from scratch.
-
-    Used where existing jobs are linked, and by tests and the audit: it must always equal what stands on the row.
-    """
-    return Tree(*connection.execute(_RECOUNT_TREE, (job_id,)).fetchone())
-
-
-def count_clients(connection: sqlite3.Connection, job_id: int) -> int:
-    """Distinct clients with live runs of the job and below, counted from scratch."""
-    query = f"""{_BELOW}
-        SELECT count(DISTINCT client_id) FROM run
-        WHERE ended_at IS NULL AND job_id IN (SELECT id FROM below)
-    """
-    return int(connection.execute(query, (job_id,)).fetchone()[0])
-
-
-def recount_presence(connection: sqlite3.Connection, job_id: int) -> int:
-    """Write anew which clients hold live runs of the job and below; how many they are."""
-    connection.execute("DELETE FROM presence WHERE job_id = ?", (job_id,))
-    query = f"""
-        INSERT INTO presence (job_id, client_id, runs)
-        {_BELOW}
-        SELECT ?, client_id, count(*) FROM run
-        WHERE ended_at IS NULL AND job_id IN (SELECT id FROM below) GROUP BY client_id
-    """
-    return connection.execute(query, (job_id, job_id)).rowcount
 
 
 def submitted_by(connection: sqlite3.Connection, job_id: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hqserver.domain.family import rollup
-from hqserver.store import audit, jobs
+from hqserver.store import audit, jobs, lineage
 from hqserver.store.database import Database
 
 _LOG = logging.getLogger(__name__)
@@ -98,8 +98,8 @@ def differences(connection: sqlite3.Connection, job_id: int) -> list[Difference]
 def _compared(connection: sqlite3.Connection, row: jobs.JobRow) -> Iterator[tuple[str, object, object]]:
     work = audit.count_work(connection, row.id)
     children, unfinished, failed = audit.count_children(connection, row.id)
-    yield "tree", row.tree, jobs.recount_tree(connection, row.id)
-    yield "clients at work", row.tree_clients, jobs.count_clients(connection, row.id)
+    yield "tree", row.tree, lineage.recount_tree(connection, row.id)
+    yield "clients at work", row.tree_clients, lineage.count_clients(connection, row.id)
     yield "clients miscounted", [], audit.clients_miscounted(connection, row.id)
     for status, count in row.work.items():
         yield f"{status} work", count, work.by_status[status]

@@ -19,6 +19,7 @@ from hqserver.services.work.reports import ENDED, NOT_YET, REFUSED, Report, appl
 from hqserver.services.work.sheet import Sheet
 from hqserver.store import runs
 from hqserver.store.database import Transaction
+from hqserver.store.orders import orders_for
 
 from . import client_control
 from .known_ids import heed_known_ids
@@ -187,7 +188,7 @@ def _orders(farm: Farm, presence: Presence, beat: Beat) -> list[dict[str, object
         return []
     presence.orders_waiting = False
     with farm.database.read() as connection:
-        orders = runs.orders_for(connection, presence.row.id, beat.queued)
+        orders = orders_for(connection, presence.row.id, beat.queued)
         built = [order_for(farm, connection, presence, order) for order in orders]
     if orders or beat.queued:
         presence.orders_waiting = True  # until reports show that they arrived

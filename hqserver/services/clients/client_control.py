@@ -23,7 +23,7 @@ from hqserver.store import clients, groups, runs
 from hqserver.store.clients import Settable
 from hqserver.store.database import Transaction
 
-from . import registration
+from . import reconciling
 from .directory import Directory, registered, registered_client
 from .groups import announce
 from .package import client_package
@@ -167,7 +167,7 @@ def hide(farm: Farm, client_id: int) -> None:
     Its label is free for another. Its daemon, should it be heard after all, is told to end; started again it registers
     as the client that it was.
     """
-    registration.forget(farm, client_id)
+    reconciling.forget(farm, client_id)
 
     def write(transaction: Transaction) -> None:
         presence = farm.watch.get(client_id)

@@ -14,7 +14,7 @@ from hqserver.domain.status import JobStatus, RunStatus
 from hqserver.services.farm import Farm
 from hqserver.services.watch import Presence
 from hqserver.store import jobs, runs, work
-from hqserver.store.runs import Order
+from hqserver.store.orders import Order
 
 from .folders import folder_environment
 

@@ -30,6 +30,7 @@ from hqserver.store import claims, clients, jobs, results, runs
 from hqserver.store.claims import ClaimRow
 from hqserver.store.clients import ClientRow
 from hqserver.store.database import Transaction
+from hqserver.store.orders import orders_for
 from hqserver.store.trouble import is_full
 
 from . import client_control
@@ -69,7 +70,7 @@ def claim_job(farm: Farm, wanted: Mapping[str, Any] | None, given: object, secon
             run = claim_first(farm, sheet, client_id, jobs, seconds)
             if run is None:
                 return None
-            orders = runs.orders_for(sheet.connection, client_id, ())
+            orders = orders_for(sheet.connection, client_id, ())
             order = next(each for each in orders if each.run_id == run.id)
             told = order_for(farm, sheet.connection, presence, order)
             farm.watch.renew(run.id, farm.clock.monotonic())

@@ -13,7 +13,7 @@ from hqserver.domain.job_filter import parse_job_filter
 from hqserver.services.farm import Farm
 from hqserver.services.work import families
 from hqserver.services.work.sheet import Sheet
-from hqserver.store import failures, jobs, search
+from hqserver.store import failures, jobs, lineage, search
 from hqserver.store.database import Transaction
 from hqserver.store.jobs import JobRow
 
@@ -125,7 +125,7 @@ class _Change:
         if self.below or self.action in _AGAIN:
             # What is done again is waited for above, whether the jobs below are meant or not.
             self.reached = _REACH.get(self.action, families.unfinished_below)(connection, self.asked)
-            self.above = jobs.ancestors_of(connection, self.asked) - set(self.asked)
+            self.above = lineage.ancestors_of(connection, self.asked) - set(self.asked)
             if not self.below:
                 kept = self.above.union(self.asked)
                 self.reached = [each for each in self.reached if each in kept]

@@ -13,7 +13,7 @@ from hqserver.services.farm import Farm
 from hqserver.services.work import families
 from hqserver.services.work.progression import end_run, pause_run, resume_run
 from hqserver.services.work.sheet import Sheet
-from hqserver.store import failures, jobs, runs, work
+from hqserver.store import failures, lineage, runs, work
 from hqserver.store.database import Transaction
 from hqserver.store.jobs import JobRow
 from hqserver.store.work import WorkRow
@@ -113,7 +113,7 @@ def _reopen(sheet: Sheet, row: JobRow, reason: str) -> None:
 def _reopen_above(sheet: Sheet, row: JobRow, reason: str) -> None:
     """What ended above it waits for it anew. The job itself is settled first, or they would fail with it again."""
     sheet.unsettle(row.id, reason)
-    above = jobs.ancestors_of(sheet.connection, [row.id])
+    above = lineage.ancestors_of(sheet.connection, [row.id])
     for job_id in families.children_first(sheet.connection, above):
         relative = sheet.job(job_id)
         if relative.finished:

@@ -8,7 +8,7 @@ from hqserver.domain.family import fails_its_parent
 from hqserver.services.farm import Farm
 from hqserver.services.work.families import finished_below, in_parts
 from hqserver.services.work.sheet import Sheet
-from hqserver.store import jobs, removal, runs
+from hqserver.store import lineage, removal, runs
 from hqserver.store.database import Transaction
 from hqserver.store.kin import Family
 
@@ -61,10 +61,10 @@ def _remove(sheet: Sheet, gone: Set[int], family: Family) -> None:
                 parent.children -= 1
                 parent.children_failed -= failed
                 parent.deleted_failed += failed
-    above = jobs.ancestors_of(sheet.connection, gone) - gone
+    above = lineage.ancestors_of(sheet.connection, gone) - gone
     sheet.forget(gone)
     removal.delete(sheet.connection, gone)
     for each in above:
         relative = sheet.job(each)
-        relative.tree = jobs.recount_tree(sheet.connection, each)
-        relative.tree_clients = jobs.recount_presence(sheet.connection, each)
+        relative.tree = lineage.recount_tree(sheet.connection, each)
+        relative.tree_clients = lineage.recount_presence(sheet.connection, each)

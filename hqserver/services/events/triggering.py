@@ -17,7 +17,7 @@ from hqserver.domain.delivery import JobFacts, document
 from hqserver.domain.event import Event, EventKind
 from hqserver.domain.mail import Happening, job_mail
 from hqserver.services.farm import Farm
-from hqserver.store import callbacks, deliveries, jobs, mails
+from hqserver.store import callbacks, deliveries, lineage, mails
 from hqserver.store.callbacks import CallbackRow
 from hqserver.store.kin import ancestors_of_each
 
@@ -98,7 +98,7 @@ class _Fired:
 
     def _parents_of(self, job_id: int) -> list[int]:
         if job_id not in self._parents:
-            self._parents[job_id] = jobs.parents_of(self._connection, job_id)
+            self._parents[job_id] = lineage.parents_of(self._connection, job_id)
         return self._parents[job_id]
 
     def _is_plain(self, job_id: int) -> bool:

@@ -19,7 +19,7 @@ from hqserver.domain.requirement import Requirement
 from hqserver.domain.status import FINISHED_JOB, FINISHED_WORK, JobStatus, WorkStatus
 from hqserver.services.farm import Farm
 from hqserver.services.work.sheet import Sheet
-from hqserver.store import history, jobs, keeping, notes, results
+from hqserver.store import history, jobs, keeping, lineage, notes, results
 from hqserver.store.database import Transaction
 from hqserver.store.jobs import JobRow
 
@@ -83,7 +83,7 @@ class _Import:
         for job in ordered:
             self._set_status(job)
         jobs.insert(self.connection, [(job.row, texts_of(job.draft)) for job in self.jobs])
-        jobs.link(self.connection, [(job.row.id, child.row.id) for job in self.jobs for child in job.draft.children])
+        lineage.link(self.connection, [(job.row.id, child.row.id) for job in self.jobs for child in job.draft.children])
         for job in self.jobs:
             keeping.insert_work(self.connection, job.row.id, job.work)
             if job.kept.result is not None:
@@ -162,7 +162,7 @@ class _Import:
         """Count from scratch what more than one path leads to."""
         above = [job.row for job in self.jobs if job.draft.children]
         for row in above:
-            row.tree = jobs.recount_tree(self.connection, row.id)
+            row.tree = lineage.recount_tree(self.connection, row.id)
         jobs.save(self.connection, above)
 
     # History and notes -----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from hqserver.domain.status import JobStatus, WorkStatus
 from hqserver.services.events.notices import queue_mail
 from hqserver.services.farm import Farm
 from hqserver.services.work.sheet import Sheet
-from hqserver.store import history, jobs, resources, submissions, work
+from hqserver.store import history, jobs, lineage, resources, submissions, work
 from hqserver.store.database import Transaction
 from hqserver.store.jobs import JobRow
 
@@ -112,7 +112,7 @@ class _Intake:
         for draft in children_first(self.drafts):
             self._set_status(draft)
         jobs.insert(self.connection, ((draft.row, texts_of(draft)) for draft in self.drafts))
-        jobs.link(self.connection, self.pairs)
+        lineage.link(self.connection, self.pairs)
         work.insert(self.connection, (new for draft in self.drafts for new in work_of(draft)))
         self._write_first_lines()
         self._count_in_ancestors()
@@ -287,8 +287,8 @@ class _Intake:
         """Count from scratch what more than one path leads to. The sheet's rows are written first: they are read."""
         self.sheet.settle()
         self.sheet.flush()
-        above = set(self.above) | jobs.ancestors_of(self.connection, self.above)
+        above = set(self.above) | lineage.ancestors_of(self.connection, self.above)
         for job_id in [*(draft.row.id for draft in self.drafts if draft.children or draft.existing), *above]:
             row = self.sheet.job(job_id)
-            row.tree = jobs.recount_tree(self.connection, job_id)
-            row.tree_clients = jobs.recount_presence(self.connection, job_id)
+            row.tree = lineage.recount_tree(self.connection, job_id)
+            row.tree_clients = lineage.recount_presence(self.connection, job_id)

@@ -10,7 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from hqserver.store import jobs
+from hqserver.store import lineage
 from hqserver.store.kin import Family, Kin
 
 JOBS_A_TRANSACTION = 500
@@ -114,9 +114,9 @@ def to_reschedule(connection: sqlite3.Connection, job_ids: Iterable[int]) -> lis
                 continue
             chosen[job_id] = None
             if row.children_failed or row.children_unfinished:
-                below += jobs.failed_children_of(connection, job_id)
+                below += lineage.failed_children_of(connection, job_id)
         generation = below
-    above = jobs.ancestors_of(connection, list(chosen))
+    above = lineage.ancestors_of(connection, list(chosen))
     family.read_down(above)
     chosen |= dict.fromkeys(each for each in above if (row := family.find(each)) is not None and _over(row))
     return _children_first(family, chosen)

@@ -16,7 +16,7 @@ from hqserver.domain.status import WORK_ON_CLIENT, JobStatus
 from hqserver.services.events import events
 from hqserver.services.events.notices import queue_mail
 from hqserver.services.farm import Farm
-from hqserver.store import history, jobs, runs, work
+from hqserver.store import history, jobs, lineage, runs, work
 from hqserver.store.database import Transaction
 from hqserver.store.kin import ancestors_of_each
 
@@ -76,7 +76,7 @@ class Ledger:
         found = self._ancestors.get(job_id)
         if found is None:
             has_any = self.job(job_id).parents > 0
-            found = tuple(jobs.ancestors_of(self.connection, [job_id])) if has_any else ()
+            found = tuple(lineage.ancestors_of(self.connection, [job_id])) if has_any else ()
             self._ancestors[job_id] = found
         return found
 
@@ -158,7 +158,7 @@ class Ledger:
         for (job_id, client_id), count in self._presence.items():
             if count:
                 for each in (job_id, *self.ancestors(job_id)):
-                    self.job(each).tree_clients += runs.count_presence(self.connection, each, client_id, count)
+                    self.job(each).tree_clients += lineage.count_presence(self.connection, each, client_id, count)
         for row in self._rows.values():
             row.updated_at = max(row.updated_at, self.now)
             if row.max_concurrent:

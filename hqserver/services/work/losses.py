@@ -8,7 +8,7 @@ from __future__ import annotations
 from hqserver.domain.lifecycle import RunEvent, WorkEvent
 from hqserver.domain.run import RunEnd
 from hqserver.domain.status import RunStatus, WorkStatus
-from hqserver.store import jobs, runs, work
+from hqserver.store import lineage, runs, work
 from hqserver.store.runs import RunRow
 
 from .progression import end_run, finish_hooks, happen, pause_run, resume_run
@@ -42,7 +42,7 @@ def come_back(sheet: Sheet, run: RunRow, client_label: str) -> None:
 
 def _parents_have_moved(sheet: Sheet, job_id: int) -> bool:
     """Whether a job's end had consequences: a parent that ended, or that waits for nothing more."""
-    parents = [sheet.job(parent_id) for parent_id in jobs.parents_of(sheet.connection, job_id)]
+    parents = [sheet.job(parent_id) for parent_id in lineage.parents_of(sheet.connection, job_id)]
     return any(parent.finished or not parent.children_unfinished for parent in parents)
 
 

@@ -17,7 +17,7 @@ from hqserver.domain.lifecycle import WorkEvent, advance_work
 from hqserver.domain.status import FINISHED_JOB, FINISHED_WORK, WORK_ON_CLIENT, JobStatus, WorkStatus
 from hqserver.services.events.events import pieces
 from hqserver.services.farm import Farm
-from hqserver.store import failures, jobs, notes, runs, work
+from hqserver.store import failures, jobs, lineage, notes, runs, work
 from hqserver.store.database import Transaction
 
 from .ledger import Ledger
@@ -292,7 +292,7 @@ class Sheet(Ledger):
         change.jobs_finished += ended
         change.jobs_failed += failed
         if ended or failed:
-            for parent_id in jobs.parents_of(self.connection, row.id) if row.parents else ():
+            for parent_id in lineage.parents_of(self.connection, row.id) if row.parents else ():
                 parent = self.job(parent_id)
                 parent.children_unfinished -= ended
                 parent.children_failed += failed
