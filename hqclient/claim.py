@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -67,5 +68,9 @@ def claim_job(
 
 
 def runner_name() -> str:
-    """What a runner is called that does not say: `user@machine`."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    """What a runner is called that does not say: `user@machine`, with the user's number where it has no name."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user without a name, as in some containers
+        user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
+    return f"{user}@{socket.gethostname()}"

@@ -15,6 +15,7 @@ Event = dict[str, Any]
 
 _PAGE = 1_000
 _WAIT_SECONDS = 3600.0
+_FURTHER_BACK = 10
 
 
 def kept_events(farm: Caller, after: int, wanted: Mapping[str, Any]) -> Iterator[tuple[int, list[Event]]]:
@@ -34,13 +35,19 @@ def newest_events(farm: Caller, count: int, wanted: Mapping[str, Any]) -> tuple[
     cursor = int(farm.call("getEvents", -1, 1, {})["next"])
     if not count:
         return cursor, []
-    found: deque[Event] = deque(maxlen=count)
-    # Without a filter the newest have the highest ids; with one, only looking tells which they are.
-    start = max(cursor - count, 0) if not wanted else 0
-    for after, events in kept_events(farm, start, wanted):
-        cursor = after
-        found.extend(event for event in events if event["kind"] != "lost")
-    return cursor, list(found)
+    # Without a filter the newest have the highest ids; with one, only looking tells which they are. A server that was
+    # killed leaves thousands of ids out, behind which the others are.
+    newest, back = cursor, count if not wanted else cursor
+    while True:
+        start = max(newest - back, 0)
+        whole, found = start == 0, deque[Event](maxlen=count)
+        for behind, events in kept_events(farm, start, wanted):
+            cursor = behind
+            whole = whole or any(event["kind"] == "lost" for event in events)
+            found.extend(event for event in events if event["kind"] != "lost")
+        if whole or len(found) == count:
+            return cursor, list(found)
+        back *= _FURTHER_BACK
 
 
 def follow_events(farm: Caller, after: int, wanted: Mapping[str, Any], pauses: Pauses | None = None) -> Iterator[Event]:

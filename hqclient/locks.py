@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import socket
 import threading
 import time
 from types import TracebackType
@@ -38,11 +37,7 @@ def steady_seconds() -> float:
 
 def own_name() -> str:
     """A name for one holder of locks, by which people know it and which no other has."""
-    try:
-        who = runner_name()
-    except (OSError, KeyError, ImportError):  # a user id without a name
-        who = socket.gethostname()
-    return f"{who[:200]}, process {os.getpid()}, {secrets.token_hex(8)}"
+    return f"{runner_name()[:200]}, process {os.getpid()}, {secrets.token_hex(8)}"
 
 
 class Lock:
@@ -110,9 +105,13 @@ class Lock:
     @property
     def lost(self) -> bool:
         """Whether another may have it by now."""
+        return self.lost_within(0.0)
+
+    def lost_within(self, seconds: float) -> bool:
+        """Whether another may have it so soon: for whoever needs that long to stop. Then it counts as lost."""
         with self._mutex:
-            if not self._lost_because and steady_seconds() >= self._ends:
-                self._lost_because = f"the server could not be reached for {self.lease_seconds:g} s"
+            if not self._lost_because and steady_seconds() >= self._ends - seconds:
+                self._lost_because = f"the server could not be reached for {self.lease_seconds - seconds:g} s"
             return bool(self._lost_because)
 
     def check(self) -> None:

@@ -32,6 +32,7 @@ class OutputFollower:
         self._pauses = pauses or Pauses()
         self._patience = Patience(self._pauses.clock)
         self._tries: Counter[str] = Counter()
+        self._within_line = False
 
     def __iter__(self) -> Iterator[str]:
         """Pieces of text, none empty. Raises `NotFound`, and `FarmUnreachable` as `watch` does.
@@ -98,10 +99,12 @@ class OutputFollower:
             text = NOT_IN_XML.sub("\ufffd", decoder.decode(piece["data"], ended))
             if text:
                 self._pauses.news()
+                self._within_line = not text.endswith("\n")
                 yield text
             elif not ended:
                 self._pauses.take()
         if piece["truncated"]:
+            self._within_line = False
             yield "\n[hq] some of this output is not on the server\n"
 
     def _marker(self, run: dict[str, Any], follows: bool) -> Iterator[str]:
@@ -109,7 +112,8 @@ class OutputFollower:
         self._tries[run["work"]] += not (run["kind"] or follows)
         stream = Stream.STDERR if follows else Stream.STDOUT
         if marker := output_marker(run["kind"], self._tries[run["work"]], run["client"], run["work"], stream):
-            yield marker
+            yield f"\n{marker}" if self._within_line else marker
+            self._within_line = False
 
     # Servers without getRuns -----------------------------------------------------------------------------------------
 

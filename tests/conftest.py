@@ -14,8 +14,13 @@ from hqserver.services.farm import Farm, Policy
 
 pytest_plugins = ["live_farm", "tool_kit"]
 
+# No test may depend on how busy the machine is: an example may take its time.
+hypothesis.settings.register_profile(
+    "whole", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("whole")
 # For `scripts/test --fast`. A test that wants more examples than others asks for a multiple of the profile's.
-hypothesis.settings.register_profile("fast", max_examples=20)
+hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("whole"), max_examples=20)
 
 
 @pytest.fixture

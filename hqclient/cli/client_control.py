@@ -17,7 +17,12 @@ from hqserver.domain.errors import near_match
 from .exits import BadUsage, Exit
 from .screen import Screen, harmless
 
-_ATTRIBS = ("id", "label", "disabled", "wanted", "needsUpgrade", "runningJobs", "description", "availabilityRules")
+_ATTRIBS = (
+    *("id", "label", "disabled", "wanted", "needsUpgrade"),
+    *("runningJobs", "description", "availabilityRules", "outside"),
+)
+
+_NO_DAEMON = "left as it is: it is a runner, which has no daemon"
 
 Client = dict[str, Any]
 Told = Callable[[Client, Client | None], str]
@@ -102,6 +107,8 @@ def upgrade(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
         farm.call("upgradeClients", [client["id"] for client in clients])
 
     def told(was: Client, now: Client | None) -> str:
+        if was["outside"]:
+            return _NO_DAEMON
         if not was["needsUpgrade"]:
             return "has the server's code"
         return f"upgrading{_going_on(now)}" if now and now["needsUpgrade"] else "upgraded"
@@ -113,7 +120,11 @@ def restart(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     """`hq restart`."""
     clients = named(farm, args.client, _ATTRIBS)
     farm.call("restartClients", [client["id"] for client in clients])
-    return _tell(farm, screen, clients, lambda _, now: f"restarting{_going_on(now)}")
+
+    def told(was: Client, now: Client | None) -> str:
+        return _NO_DAEMON if was["outside"] else f"restarting{_going_on(now)}"
+
+    return _tell(farm, screen, clients, told)
 
 
 def remove(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:

@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from types import FrameType
 
 _LOOK_SECONDS = 0.2
-_GRACE_SECONDS = 10.0
 _BY_SIGNAL = 128
 
 _PASSED_ON = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def run_guarded(words: Sequence[str], over: Callable[[], bool]) -> int:
+def run_guarded(words: Sequence[str], over: Callable[[], bool], grace_seconds: float) -> int:
     """Run a command to its end; its exit code, as a shell tells it. Once `over` says so it is ended, with the processes
-    below it.
+    below it, and killed after `grace_seconds`.
 
     It shares this program's terminal. SIGTERM and SIGHUP are passed on; of Ctrl-C the terminal tells both, and how it
     ends the command decides. Call it from the main thread. Raises `OSError` where the command cannot be started.
@@ -30,7 +29,7 @@ def run_guarded(words: Sequence[str], over: Callable[[], bool]) -> int:
                 code = process.wait(_LOOK_SECONDS)
             except subprocess.TimeoutExpired:
                 if over():
-                    _end(process)
+                    _end(process, grace_seconds)
                     process.poll()
                     return _BY_SIGNAL + signal.SIGTERM
             else:
@@ -58,7 +57,7 @@ def _signals_passed_on() -> Iterator[list[subprocess.Popen[bytes]]]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     """End the command and whatever it has started, kindly first."""
     import psutil  # here alone, because every other `hq` starts sooner without it
 
@@ -72,6 +71,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 kind(each)
             except psutil.Error:
                 continue
-        _, found = psutil.wait_procs(found, timeout=_GRACE_SECONDS)
+        _, found = psutil.wait_procs(found, timeout=grace_seconds)
         if not found:
             return

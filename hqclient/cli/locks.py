@@ -29,8 +29,13 @@ examples:
   hq lock nightly sh -c './clean.sh && ./report.sh'
 
 The exit code is that of the command, 128 and the signal where one ended it. Where the lock is not free in time it is
-124, and nothing is run. A lock that is lost, because somebody broke it or the server could not be reached for as long
-as its lease, ends the command with the processes below it: exit code 3."""
+124, and nothing is run. A lock that is lost, because somebody broke it or the server could not be reached for nearly
+as long as its lease, ends the command with the processes below it: exit code 3."""
+
+_AHEAD, _LONGEST_AHEAD_SECONDS = 1 / 6, 10.0
+"""The part of a lease that is kept for ending the command, so that it is over before another can have the lock."""
+_FOR_THE_COMMAND = 0.9
+"""Of that, how much it has to end by itself; the rest is for noticing and for killing."""
 
 
 def add_commands(section: Section) -> None:
@@ -84,7 +89,8 @@ def lock_and_run(farm: Farm, args: argparse.Namespace, screen: Screen) -> int:
         _tell_holder(farm, args.name, screen)
     with farm.lock(args.name, lease_seconds=args.lease, wait_seconds=args.wait) as lock:
         try:
-            return run_guarded(words, lambda: lock.lost)
+            ahead = min(args.lease * _AHEAD, _LONGEST_AHEAD_SECONDS)
+            return run_guarded(words, lambda: lock.lost_within(ahead), ahead * _FOR_THE_COMMAND)
         except OSError as problem:
             raise BadUsage(f"{words[0]} cannot be run: {problem.strerror}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -24,6 +25,11 @@ _NAME_COLUMNS = 12
 
 class Parser(argparse.ArgumentParser):
     """argparse, with its complaints raised: there is one place that prints them."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        # argparse takes "-5" for a number and "-5--1" for options; no option of ours begins with a digit.
+        self._negative_number_matcher = re.compile(r"-[0-9]")
 
     def error(self, message: str) -> NoReturn:
         raise BadUsage(f"{message} ({self.prog} --help tells more)")

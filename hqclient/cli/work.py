@@ -9,7 +9,7 @@ from typing import Any
 
 from hqclient.farm import Farm
 from hqserver.domain.errors import near_match
-from hqserver.domain.status import WorkStatus
+from hqserver.domain.status import WAITING, WorkStatus
 
 from .exits import BadUsage, Exit
 from .parsing import Section, count, job_id, positive
@@ -46,7 +46,7 @@ def add_commands(section: Section) -> None:
 def list_work(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     """`hq work`."""
     statuses = [name for each in args.status or () for name in each.split(",") if name]
-    known = [each.value for each in WorkStatus]
+    known = [*(each.value for each in WorkStatus), WAITING]
     for name in statuses:
         if name not in known:
             raise BadUsage(f"no status of work is called {name!r}{near_match(name, known)}")

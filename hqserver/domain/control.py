@@ -14,6 +14,9 @@ from .errors import BadParameters, near_match
 from .status import FINISHED_WORK, WORK_ON_CLIENT, WorkStatus
 from .values import Wrong, as_flag, as_integer, as_text
 
+LONGEST_REASON = 5_000
+"""Characters of a reason. It is kept in the history of each job that changes, so a long one would fill the disk."""
+
 
 class Action(StrEnum):
     """An action by the name under which callers ask for it."""
@@ -108,10 +111,17 @@ class Options:
     changes: Mapping[str, Any] | None = None
 
 
+def _as_reason(value: object) -> str:
+    text = as_text(value)
+    if len(text) > LONGEST_REASON:
+        raise Wrong(f"must have at most {LONGEST_REASON} characters")
+    return text
+
+
 _READERS = {
     "dryRun": ("dry_run", as_flag),
     "limit": ("limit", as_integer(0)),
-    "reason": ("reason", as_text),
+    "reason": ("reason", _as_reason),
     "descendants": ("descendants", as_flag),
     "priority": ("priority", as_integer(0)),
     "changes": ("changes", lambda value: value),
@@ -168,15 +178,20 @@ def why_not(action: Action, job: JobNow, *, with_children: bool = True) -> str:
         case Action.PAUSE:
             return "it is paused" if job.held == "pause" else "it is blocked" if job.held else ""
         case Action.RESUME:
-            still = job.work[WorkStatus.PAUSED] + job.work[WorkStatus.PAUSING]
-            return "" if job.held == "pause" or still else "it is not paused"
+            if job.held == "pause" or job.work[WorkStatus.PAUSED] or job.work[WorkStatus.PAUSING]:
+                return ""
+            # On the wire it is `paused` (9.9), so "not paused" would contradict what the caller reads.
+            return "it is blocked: unblock lets it go on" if job.held else "it is not paused"
         case Action.BLOCK:
             if job.held:
                 return "it is blocked" if job.held == "block" else "it is paused"
             return "it runs; suspend, preempt or migrate take it off its client" if on_client else ""
         case Action.UNBLOCK:
             return "" if job.held == "block" or job.work[WorkStatus.BLOCKED] else "it is not blocked"
-        case Action.SUSPEND | Action.PREEMPT | Action.MIGRATE:
+        case Action.SUSPEND:
+            stands = on_client and not any(job.work[status] for status in TAKEN_FROM[Action.SUSPEND])
+            return "it stands still already" if stands else "" if on_client else "it does not run"
+        case Action.PREEMPT | Action.MIGRATE:
             return "" if on_client else "it does not run"
         case Action.COMPLETE:
             return "its children have not ended" if job.children_unfinished and not with_children else ""

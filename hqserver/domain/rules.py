@@ -7,6 +7,7 @@ wanted, what was found and what would change it. The tests hold them together.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
@@ -123,7 +124,7 @@ _SHOWN: dict[str, Callable[[ClientFacts], str]] = {
 
 def _condition_remedy(job_id: int, condition: Condition, facts: ClientFacts) -> str:
     if condition.name.startswith("hostname"):
-        return f"permit it: hq permit {job_id} {facts.label} (savePermittedClientsList)"
+        return f"permit it, in place of all its conditions: hq permit {job_id} {facts.label} (savePermittedClientsList)"
     if condition.name == "group":
         return "put it into such a group, or take it out: hq group add, remove (addClientToGroup)"
     return f"change its conditions: hq modify {job_id} --set conditions=... (modifyJobs)"
@@ -183,7 +184,8 @@ def _room_told(wanted: Wanted, seat: Seat, stock: Stock) -> Iterable[Reason]:
     if would_queue(wanted, seat) and not has_room(wanted.requirement.cpus, seat):
         yield Reason("freeCpus", asked, f"{found}, but it queues work behind what it runs", True)
         return
-    remedy = f"what runs there ends, or it asks for fewer: {_modify(wanted, 'cpus=...')}"
+    fewer = f", or it asks for fewer: {_modify(wanted, 'cpus=...')}" if wanted.requirement.cpus != 1 else ""
+    remedy = f"what runs there ends{fewer}"
     yield _reason("freeCpus", asked, found, not _room_unmet(wanted, seat, stock), remedy)
 
 
@@ -221,13 +223,17 @@ def _resources_passing(wanted: Wanted, among: Set[int], clients: Shortlist, stoc
 def _resources_told(wanted: Wanted, seat: Seat, stock: Stock) -> Iterable[Reason]:
     for name, amount in wanted.requirement.resources:
         lacking = stock.why_not([(name, amount)], seat.facts.hostname)
-        yield _reason("resources", f"{amount} {name}", lacking or "enough", not lacking, resource_remedy(name, stock))
+        yield _reason(
+            "resources", f"{amount} {name}", lacking or "enough", not lacking, resource_remedy(name, amount, stock)
+        )
 
 
-def resource_remedy(name: str, stock: Stock) -> str:
-    """What would change that a resource is lacking."""
-    sooner = "some time goes by" if stock.is_rate(name) else "what uses it ends"
-    return f"{sooner}, or there is more of it: hq resource set {name} N (setResource)"
+def resource_remedy(name: str, amount: int, stock: Stock) -> str:
+    """What would change that so much of a resource is lacking. Waiting helps only where the farm has so much."""
+    more = f"there is more of it: hq resource set {shlex.quote(name)} N (setResource)"
+    if not stock.ever([(name, amount)]):
+        return more
+    return f"{'some time goes by' if stock.is_rate(name) else 'what uses it ends'}, or {more}"
 
 
 def _modify(wanted: Wanted, change: str) -> str:

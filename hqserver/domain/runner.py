@@ -53,6 +53,11 @@ class Finish:
     has_result: bool = False
 
 
+def shorter_lease(asked: int, of_job: int) -> int:
+    """Seconds that a claim lasts: as asked, but no longer than the strict lease of the job (9.10); 0 is none."""
+    return min(asked, of_job) if asked and of_job else asked or of_job
+
+
 def parse_runner(given: object) -> Runner:
     """The runner that a name, or a dictionary of name, platform, cpus and memory, means. Raises `BadParameters`."""
     if isinstance(given, str):

@@ -122,8 +122,8 @@ def _resources_wanted(board: Board, wanted: Wanted) -> str:
 
 
 def _resource_remedy(board: Board, wanted: Wanted) -> str:
-    short = (name for name, amount in wanted.requirement.resources if board.stock.why_not([(name, amount)], ""))
-    return resource_remedy(next(short, "NAME"), board.stock)
+    short = (asked for asked in wanted.requirement.resources if board.stock.why_not([asked], ""))
+    return resource_remedy(*next(short, ("NAME", 1)), board.stock)
 
 
 # Clients that are free for it ----------------------------------------------------------------------------------------

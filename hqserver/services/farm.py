@@ -77,6 +77,13 @@ class Policy:
         return max(self.active_timeout_seconds, 5 * self.beat_seconds)
 
 
+@dataclass(slots=True)
+class Leaving:
+    """Jobs up to this id are being removed by `resetFarm`: nobody gets mail or a callback for what becomes of them."""
+
+    last_job: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Farm:
     """The farm: its database, logs, what is known of its clients, its clock, its rules.
@@ -100,3 +107,4 @@ class Farm:
     copies: Path | None = None
     compaction: LongTask = field(default_factory=lambda: LongTask("compaction"))
     reset: LongTask = field(default_factory=lambda: LongTask("reset"))
+    leaving: Leaving = field(default_factory=Leaving)

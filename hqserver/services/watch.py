@@ -129,10 +129,12 @@ class Watch:
 
     # Claims of runners from outside -------------------------------------------------------------------------------
 
-    def renew(self, run_id: str, monotonic: float) -> None:
-        """Whoever claimed the run still works on it."""
+    def renew(self, run_id: str, monotonic: float) -> float:
+        """Whoever claimed the run still works on it; from when its claim counted until now."""
         with self._lock:
+            before = self._renewed.get(run_id, monotonic)
             self._renewed[run_id] = monotonic
+            return before
 
     def renewed_at(self, run_id: str, monotonic: float) -> float:
         """When the claim was made or renewed; a claim from before the server started counts from the first look."""

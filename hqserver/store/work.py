@@ -117,14 +117,19 @@ def claimable(connection: sqlite3.Connection, job_id: int, limit: int) -> list[W
     return [_row(values) for values in rows]
 
 
-def first_free(connection: sqlite3.Connection, job_id: int) -> WorkRow | None:
-    """The first work item of the job whose command dispatch may give to a client, and that no lost client holds."""
+def first_free(connection: sqlite3.Connection, job_id: int, client_id: int | None = None) -> WorkRow | None:
+    """The first work item of the job whose command dispatch may give to a client, and that no lost client holds.
+
+    With `client_id` the first that this client need not get last.
+    """
     values = connection.execute(
         f"""
         SELECT {_COLUMNS} FROM work
-        WHERE job_id = ? AND claimable = 1 AND status = 'runnable' AND pending = '' ORDER BY position LIMIT 1
+        WHERE job_id = ? AND claimable = 1 AND status = 'runnable' AND pending = ''
+            AND (? IS NULL OR avoid_client_id IS NOT ?)
+        ORDER BY position LIMIT 1
         """,
-        (job_id,),
+        (job_id, client_id, client_id),
     ).fetchone()
     return None if values is None else _row(values)
 
@@ -194,7 +199,7 @@ def page(
     connection: sqlite3.Connection, job: JobRow, statuses: Sequence[WorkStatus], limit: int, offset: int
 ) -> list[sqlite3.Row]:
     """Work items of the job in the order of its agenda, those in one of `statuses` where any are given: what is kept
-    of each, how often its command was run (`tries`), and the last run of it."""
+    of each, how often its command was run (`tries`, without what was withdrawn before it started), and the last run."""
     named = "AND name <> ''" if job.agenda else ""  # so that their index serves
     among = "AND status IN (SELECT value FROM json_each(?))" if statuses else ""
     return connection.execute(
@@ -203,7 +208,10 @@ def page(
             SELECT * FROM work WHERE job_id = ? {named} {among} ORDER BY id LIMIT ? OFFSET ?
         )
         SELECT chosen.id, name, first, last, frames, package, chosen.status, progress, chosen.tries AS triesLeft,
-            (SELECT count(*) FROM run WHERE work_id = chosen.id AND slot = 0 AND kind = '') AS tries,
+            (
+                SELECT count(*) FROM run WHERE work_id = chosen.id AND slot = 0 AND kind = ''
+                    AND NOT (started_at IS NULL AND status IN ('ejected', 'preempted', 'cancelled'))
+            ) AS tries,
             run.id AS run_id, client_id, run.started_at, run.ended_at
         FROM chosen LEFT JOIN run ON run.rowid = (
             SELECT rowid FROM run WHERE work_id = chosen.id AND slot = 0 AND kind = '' ORDER BY rowid DESC LIMIT 1

@@ -13,6 +13,7 @@ from hq_over_services import ServicesHq
 from scheduling_kit import detail
 
 from hqclient.errors import BadParameters, Conflict, NotFound
+from hqclient.locks import own_name
 from hqserver.services import results
 from hqserver.services.control import commands
 from hqserver.services.farm import Farm
@@ -51,6 +52,22 @@ def test_work_is_claimed_renewed_and_finished(hq: ServicesHq, farm: Farm) -> Non
 def test_who_says_no_name_is_called_by_user_and_machine(hq: ServicesHq) -> None:
     assert hq.farm.claim_job() is None
     assert [each["label"] for each in hq.farm.clients()] == [f"{getpass.getuser()}@{socket.gethostname()}"]
+
+
+@pytest.mark.parametrize("problem", [KeyError("getpwuid(): uid not found: 4242"), OSError(), ImportError()])
+def test_a_user_without_a_name_claims_and_locks_by_number(
+    hq: ServicesHq, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    """As in a container that was given a user id which no file there names."""
+
+    def nobody() -> str:
+        raise problem
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setattr("os.getuid", lambda: 4242, raising=False)
+    assert hq.farm.claim_job() is None
+    assert [each["label"] for each in hq.farm.clients()] == [f"4242@{socket.gethostname()}"]
+    assert own_name().startswith(f"4242@{socket.gethostname()}, process ")
 
 
 def test_what_goes_wrong_is_raised(hq: ServicesHq, farm: Farm, client: TestClient) -> None:

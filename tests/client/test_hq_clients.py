@@ -8,6 +8,7 @@ from hq_over_services import ServicesHq
 from hq_over_toys import Said
 
 from hqclient.cli.exits import Exit
+from hqserver.services.clients import runners
 from hqserver.services.farm import Farm
 
 
@@ -149,6 +150,12 @@ def test_restart_and_remove_say_what_happens(
     clock.advance(10_000)
     assert farm_hq("remove", "beta:gpu").out == "beta:gpu  removed\n"
     assert "beta:gpu" not in farm_hq("clients").out
+
+
+def test_a_runner_is_not_said_to_be_upgraded_or_restarted(farm: Farm, farm_hq: ServicesHq) -> None:
+    runners.claim_job(farm, {}, "laptop", 60)
+    for argv in (["upgrade", "laptop"], ["restart", "laptop"]):
+        assert farm_hq(*argv).out == "laptop  left as it is: it is a runner, which has no daemon\n"
 
 
 def test_groups_are_made_changed_and_deleted(beta: TestClient, farm_hq: ServicesHq) -> None:

@@ -259,6 +259,30 @@ def test_a_lock_that_is_not_free_in_time_runs_nothing(hq: ServicesHq, farm: Farm
     assert not mark.exists()
 
 
+def test_a_command_is_ended_before_another_can_have_the_lock(
+    hq: ServicesHq, tmp_path: Path, steady: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PROMISES 2.2: no two are ever within; what a command takes to end is kept of the lease that nobody renews."""
+    monkeypatch.setattr(held_locks.Lock, "_keep", lambda lock: None)
+    mark = tmp_path / "mark"
+
+    def most_of_the_lease_goes_by() -> None:
+        wait_until(mark.exists, what="the command")
+        steady[0] += 591
+
+    watcher = threading.Thread(target=most_of_the_lease_goes_by)
+    watcher.start()
+    said = hq(
+        *("lock", "--lease", "600", "nightly"),
+        *python("import time", f"open({str(mark)!r}, 'w').close()", "time.sleep(600)"),
+    )
+    watcher.join()
+    assert (said.code, said.err) == (
+        3,
+        "hq: the lock 'nightly' was lost: the server could not be reached for 590 s\n",
+    )
+
+
 @pytest.mark.usefixtures("eager")
 def test_a_lock_that_is_lost_ends_the_command_and_what_it_started(hq: ServicesHq, farm: Farm, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
@@ -359,6 +383,7 @@ def test_ctrl_c_is_the_commands_own(tmp_path: Path) -> None:
             f"while not os.path.exists({str(sent)!r}): time.sleep(0.01)",
         ),
         lambda: False,
+        10.0,
     )
     sender.join()
     assert (code, got.exists()) == (0, False)
@@ -370,6 +395,7 @@ def test_what_is_ignored_stays_ignored_for_the_command(tmp_path: Path) -> None:
         code = guarded.run_guarded(
             python("import signal", "raise SystemExit(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"),
             lambda: False,
+            10.0,
         )
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:

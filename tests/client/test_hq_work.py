@@ -42,6 +42,14 @@ def test_pieces_are_a_json_list_too(hq: ServicesHq, client: TestClient) -> None:
     assert [order["work"] for order in client.fetch()] == ["left", "right"]
 
 
+def test_frames_before_zero_need_no_quoting(hq: ServicesHq) -> None:
+    assert hq("submit", "--agenda", "-10--1x3", "render").code == 0
+    assert hq("--json", "add-work", "1", "-30--29").json == ["-30", "-29"]
+    assert hq("change-work", "block", "1", "-30").err == "hq: 1 of 1 piece changed\n"
+    found = hq("--json", "work", "1", "--status", "waiting").json
+    assert [item["name"] for item in found] == ["-10", "-7", "-4", "-1", "-29"]
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "words"),
     [

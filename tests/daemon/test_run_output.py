@@ -48,7 +48,7 @@ def test_beyond_the_limit_first_and_last_half_are_kept_and_the_cut_is_said(tmp_p
     assert marker[0] + (len(content) - marker[1]) + left_out == 80_000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.binary(max_size=900), max_size=12), st.integers(MIN_LOG_LIMIT, 3000))
 def test_any_output_in_any_pieces_fits_and_hashes_and_loses_nothing_unsaid(pieces: list[bytes], limit: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

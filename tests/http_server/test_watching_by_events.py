@@ -28,6 +28,7 @@ from hqserver.services.clients.beats import Piece
 from hqserver.services.events import events
 from hqserver.services.farm import Farm as Services
 from hqserver.services.queries.output import job_output_text
+from hqserver.store.idfloor import JUMP, leave_out
 
 
 class Counting(Connection):
@@ -188,8 +189,8 @@ def test_following_gives_what_the_job_wrote_with_its_tries_and_hooks(
     wait_until(lambda: pieces == ["first "], what="a piece that ends within a character", show=lambda: pieces)
     answer = client.beat(client.ended(run, 1, log_size=14), output=(Piece(run, 7, b"\xa9\x1b[1m\xff\n"),))
     again = next(each for each in [*answer.orders, *client.fetch()] if each["kind"] == "start")["run"]
-    client.beat(client.started(again), output=(Piece(again, 0, b"second\n"),))
-    answer = client.beat(client.ended(again, log_size=7))
+    client.beat(client.started(again), output=(Piece(again, 0, b"second"),))
+    answer = client.beat(client.ended(again, log_size=6))
     hook = next(each for each in [*answer.orders, *client.fetch()] if each["kind"] == "start")["run"]
     client.beat(client.ended(hook, log_size=0))
     following.result()
@@ -270,6 +271,20 @@ def test_the_journal_is_read_page_by_page_and_followed_through_a_restart(
     by_call = list(hq.events(5))
     assert found == by_call, "and an event is the same by either way"
     followed.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def test_the_newest_events_are_found_on_both_sides_of_ids_that_were_left_out(farm: Services, hq: Farm) -> None:
+    """As a server that is killed leaves them out."""
+    old = [submit(farm, command="x") for _ in range(3)]
+    assert farm.database.write(lambda transaction: leave_out(transaction.connection, 1_000))
+    cursor, newest = hq.newest_events(2)
+    assert ([event["job"] for event in newest], cursor > JUMP) == (old[1:], True)
+    new = submit(farm, command="x")
+    _, newest = hq.newest_events(2)
+    assert [event["job"] for event in newest] == [old[-1], new]
+    cursor, newest = hq.newest_events(100)
+    assert [event["job"] for event in newest] == [*old, new]
+    assert cursor == newest[-1]["id"]
 
 
 def test_the_journal_is_followed_without_a_stream_too(farm: Services, place: Place) -> None:

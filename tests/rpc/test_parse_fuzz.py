@@ -110,7 +110,7 @@ XML_PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=10 * settings().max_examples, deadline=None)
+@settings(max_examples=10 * settings().max_examples)
 @given(st.lists(XML_PIECES, max_size=30))
 def test_any_xml_is_read_or_refused(pieces: list[str]) -> None:
     """T21."""
@@ -146,7 +146,7 @@ PLACES = st.integers(0, 400)
 
 
 @pytest.mark.slow
-@settings(max_examples=15 * settings().max_examples, deadline=None)
+@settings(max_examples=15 * settings().max_examples)
 @given(GRAMMAR, st.sampled_from(["whole", "cut", "doubled", "with a piece"]), PLACES, PLACES, XML_PIECES)
 def test_a_call_damaged_in_one_place_is_read_or_refused(
     value: str, damage: str, place: int, length: int, piece: str
@@ -159,7 +159,7 @@ def test_a_call_damaged_in_one_place_is_read_or_refused(
     read_or_refused((text[:place] + wrong + text[place + length :]).encode())
 
 
-@settings(max_examples=5 * settings().max_examples, deadline=None)
+@settings(max_examples=5 * settings().max_examples)
 @given(st.binary(max_size=200), st.integers(min_value=0, max_value=100))
 def test_any_bytes_are_read_or_refused(noise: bytes, place: int) -> None:
     """T21."""
@@ -178,7 +178,6 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(JSON, max_size=3))
 def test_calls_survive_the_round_trip(params: list[Any]) -> None:
     body = xmlrpc.client.dumps(tuple(params), "m", allow_none=True).encode()

@@ -174,14 +174,14 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=3 * settings().max_examples, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(VALUES, st.booleans())
 def test_whatever_goes_out_is_well_formed(value: object, nonil: bool) -> None:
     """T22."""
     expat.ParserCreate().Parse(to_wire(value, nonil=nonil), True)
 
 
-@settings(max_examples=3 * settings().max_examples, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(ANY_TEXT)
 def test_text_arrives_as_its_clean_self(text: str) -> None:
     """T22: cleaned once is cleaned for good, and no carriage return is lost on the way."""
@@ -191,7 +191,6 @@ def test_text_arrives_as_its_clean_self(text: str) -> None:
     ]
 
 
-@settings(deadline=None)
 @given(ANY_TEXT)
 def test_the_words_of_a_fault_arrive_as_their_clean_self(text: str) -> None:
     """T22."""
@@ -218,7 +217,7 @@ def expected(value: Any) -> Any:
     return value
 
 
-@settings(max_examples=3 * settings().max_examples, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(VALUES.filter(lambda value: -(10**300) < value < 10**300 if type(value) is int else True))
 def test_values_survive_the_round_trip(value: object) -> None:
     """T22."""

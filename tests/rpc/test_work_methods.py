@@ -74,7 +74,7 @@ def test_jobs_are_changed_by_ids_and_by_a_filter(hq: Any) -> None:
         ("changeJobs", ({"nme": "x"}, "block"), -32602, "did you mean 'name'?"),
         ("changeJobs", ({}, "block"), -32602, "an empty filter means every job"),
         ("changeJobs", ("x", "block"), -32602, "must be"),
-        ("changeJobs", (list(range(1, 10_002)), "block"), 413, "more than 10000 jobs"),
+        ("changeJobs", (list(range(1, 11_002)), "block"), 413, "more than 11000 jobs"),
         ("modifyJobs", ([1], {"cpu": 2}), -32602, "changes.cpu: no such property of a job; did you mean 'cpus'?"),
     ],
 )

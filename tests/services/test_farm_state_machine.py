@@ -378,7 +378,6 @@ def histories(count: int, steps: int) -> settings:
         max_examples=count,
         stateful_step_count=steps,
         derandomize=True,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -31,7 +31,8 @@ class Events:
         job's history, `now` says what happened. `work`: a piece of an agenda; "" as `work` where `reason` says of how
         many. `run`: what befell a run beside its start, success and failure. `client`: `now` is registered, lost, back,
         sick, well, disabled, enabled or removed. `group` (created, deleted, joined, left), `resource` (set,
-        deleted) and `lock` (broken), named in `reason`. `job` is None where it is of no job.
+        deleted) and `lock` (broken), named in `reason`. `farm`: `now` is resetting or reset. `job` is None where it is
+        of no job.
 
         `after` is where to go on: the `next` of the answer before, 0 or None for the oldest kept, -1 for what is to
         come. `more`: there may be more at once, perhaps behind a page without events. `lost`: what followed `after` is

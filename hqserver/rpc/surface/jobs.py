@@ -158,7 +158,7 @@ class Jobs:
     def delete_jobs(self, job_ids: Ids) -> None:
         """Remove finished jobs for good, with their output and all below them that no other job has as a child.
 
-        Unknown and unfinished jobs are ignored, and those of which a client may still run something.
+        Unknown and unfinished jobs are ignored, and those of which, or below which, a client may still run something.
         """
         deletion.delete(self._farm, job_ids)
 
@@ -185,12 +185,12 @@ class Jobs:
         `action` is one of pause, resume, block, unblock, suspend, preempt, migrate (eject), cancel (kill), retry,
         requeue, rerun (reschedule), complete (skip), top, bottom, priority, modify and delete (remove). `options` may
         have dryRun (say what would change, change nothing), limit (refuse where more jobs would change), reason (kept
-        in the history), descendants (True), and for two of the actions priority or changes.
+        in the history, at most 5,000 characters), descendants (True), and for two of the actions priority or changes.
 
         The answer is {id, changed, was, now, why} for each job asked for and each below it that changed: its status
         before and after, and why it did not change. What a client must do first, such as a kill, has its effect later.
         Faults: -32602 for an unknown action, option or key of the filter, 409 when more would change than `limit`, 413
-        for more than 10,000 jobs.
+        for more than 11,000 jobs.
         """
         return changing.change_jobs(self._farm, job_ids, action, options, caller.user or caller.peer)
 

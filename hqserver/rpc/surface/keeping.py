@@ -66,6 +66,7 @@ class Keeping:
         used again. The database is copied first (`copy`, in the folder of copies; output is not in it), then all jobs
         are cancelled, as by `cancelJobs`, and removed once their runs have ended, or once nobody confirmed that within
         `hqserver.killTimeout`: those of which a client may still run something are `left`, to be asked for again.
+        Nobody gets mail or a callback for what becomes of these jobs meanwhile; the journal tells it.
 
         Answers `{running, failed, step, lastJob, jobs, left, copy}` after at most 5 seconds; what takes longer goes on
         in the background, `running`. `step`: copying, cancelling, ending, removing or done. A server that ends in the

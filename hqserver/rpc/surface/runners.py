@@ -31,9 +31,11 @@ class Runners:
         Jobs with hooks, and those that need several clients, are left to daemons. The answer has run (the claim's
         name), job, root, work (name of the piece, "" without an agenda), name, command, shell, environment, cpus and
         seconds: the claim is over, and the work goes back to the queue, when `renewClaim` or `finishJob` do not come
-        within so many; maxTime, minTime, maxSilence (seconds) and maxMemory, 0.0 for none, are the runner's to keep,
-        and so is failurePatterns. Faults: -32602 for a wrong filter, runner or number of seconds (1 to 604,800), 409
-        for a name that a daemon has and for a runner that is disabled, 503 where there are too many runners.
+        within so many, which are never more than the job's strict lease; maxTime, minTime, maxSilence (seconds) and
+        maxMemory, 0.0 for none, and failurePatterns are the runner's to keep. What it failed, gave back or did not
+        renew it gets again after all other work. Faults: -32602 for a wrong filter, runner or number of seconds (1 to
+        604,800), 409 for a name that a daemon has and for a runner that is disabled, 503 where there are too many
+        runners.
         """
         return claim_job(self._farm, filter, runner, seconds)
 

@@ -79,6 +79,13 @@ class _Reset:
 
     def carry_out(self) -> None:
         """All of it, each step told."""
+        self.farm.leaving.last_job = self.last
+        try:
+            self._carry_out()
+        finally:
+            self.farm.leaving.last_job = 0
+
+    def _carry_out(self) -> None:
         jobs = _count(self.farm, self.last)
         _LOG.warning("%s: all %d jobs up to %d are removed", self.reason, jobs, self.last)
         if jobs:

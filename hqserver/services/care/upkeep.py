@@ -140,7 +140,7 @@ def _give_up(farm: Farm, sheet: Sheet, run_id: str) -> None:
         return
     label, outside = farm.watch.label(run.client_id), farm.watch.is_outside(run.client_id)
     if run.status is RunStatus.ENDING:
-        if run.lease and not outside:
+        if run.lease and (not outside or sheet.job(run.job_id).lease):
             return  # it must be dead before its work can be given out again: its lease bounds this wait
         run.unconfirmed = int(not outside)  # nobody may ever hear of such a runner again
         done = "taken off it" if run.intent == "eject" else "cancelled"
@@ -161,9 +161,8 @@ def _give_up(farm: Farm, sheet: Sheet, run_id: str) -> None:
 
 
 def _go_on(sheet: Sheet, run: runs.RunRow, label: str) -> None:
-    """A runner from outside pauses nothing: what it has claimed goes on, and so does its job."""
+    """A runner from outside pauses nothing: what it has claimed goes on, while the rest of its job stays held."""
     sheet.note(run.job_id, "pause not confirmed", f"{label} is a runner that pauses nothing", run.client_id)
-    sheet.job(run.job_id).held = ""
     paused = run.status is RunStatus.PAUSING
     happen(sheet, run, RunEvent.GIVEN_UP if paused else RunEvent.RESUMED, reason=f"{label} goes on with it")
 

@@ -17,7 +17,15 @@ from hqserver.domain.job_filter import parse_job_filter
 from hqserver.domain.lifecycle import RunEvent
 from hqserver.domain.result import result_text
 from hqserver.domain.run import RunEnd
-from hqserver.domain.runner import LONGEST_CLAIM_SECONDS, Finish, Outcome, Runner, parse_finish, parse_runner
+from hqserver.domain.runner import (
+    LONGEST_CLAIM_SECONDS,
+    Finish,
+    Outcome,
+    Runner,
+    parse_finish,
+    parse_runner,
+    shorter_lease,
+)
 from hqserver.domain.status import RunStatus
 from hqserver.services.dispatch.assignment import claim_first, has_work_for
 from hqserver.services.events.events import tell_of_client
@@ -26,7 +34,7 @@ from hqserver.services.watch import Presence
 from hqserver.services.work.progression import happen
 from hqserver.services.work.reports import ENDED, Report, apply
 from hqserver.services.work.sheet import Sheet
-from hqserver.store import claims, clients, jobs, results, runs
+from hqserver.store import claims, clients, jobs, results, runs, work
 from hqserver.store.claims import ClaimRow
 from hqserver.store.clients import ClientRow
 from hqserver.store.database import Transaction
@@ -43,7 +51,7 @@ MOST_RUNNERS = 10_000
 _IDLE_SECONDS = 86_400.0
 _TOLD = (
     *("run", "job", "root", "work", "command", "shell", "environment", "cpus"),
-    *("maxTime", "minTime", "maxSilence", "maxMemory"),
+    *("maxTime", "minTime", "maxSilence", "maxMemory", "failurePatterns"),
 )
 """What a claim tells of what a daemon is ordered; the rest is how a daemon goes about it."""
 
@@ -76,7 +84,7 @@ def claim_job(farm: Farm, wanted: Mapping[str, Any] | None, given: object, secon
             farm.watch.renew(run.id, farm.clock.monotonic())
             run.started_at = sheet.now
             happen(sheet, run, RunEvent.STARTED)
-            return {**{key: told[key] for key in _TOLD}, "name": sheet.job(run.job_id).name, "seconds": seconds}
+            return {**{key: told[key] for key in _TOLD}, "name": sheet.job(run.job_id).name, "seconds": run.lease}
 
     return farm.database.write(write)
 
@@ -95,20 +103,23 @@ def renew_claim(farm: Farm, run_id: str, seconds: int | None, progress: float | 
     def write(transaction: Transaction) -> ClaimRow:
         claim = _claim(transaction.connection, run_id)
         if seconds is not None and _wanted(claim):
-            claims.set_lease(transaction.connection, run_id, seconds)
+            row = jobs.load(transaction.connection, claim.job_id)
+            strict = 0 if row is None else row.lease
+            claims.set_lease(transaction.connection, run_id, shorter_lease(seconds, strict))
             claim = _claim(transaction.connection, run_id)
         return claim
 
-    if seconds is None:
-        with farm.database.read() as connection:
-            claim = _claim(connection, run_id)
-    else:
-        claim = farm.database.write(write)
+    with farm.database.read() as connection:
+        claim = _claim(connection, run_id)
     _hear(farm, claim.client_id)
     if _wanted(claim):
-        farm.watch.renew(run_id, farm.clock.monotonic())
-        if progress is not None:
-            farm.watch.note_progress({run_id: progress})
+        # Before its length changes, or a shorter one would count from the renewal before this.
+        now = farm.clock.monotonic()
+        late = farm.watch.renew(run_id, now) + claim.lease < now
+        if late or seconds is not None:
+            claim = farm.database.write(write)  # one that is late may find its end written already
+    if _wanted(claim) and progress is not None:
+        farm.watch.note_progress({run_id: progress})
     why = "" if _wanted(claim) else _why_over(claim)
     return {"run": run_id, "job": claim.job_id, "wanted": not why, "why": why, "seconds": claim.lease}
 
@@ -285,6 +296,9 @@ def _end(sheet: Sheet, claim: ClaimRow, label: str, finish: Finish) -> None:
         return
     run = runs.load(sheet.connection, claim.run_id)
     assert run is not None
+    item = work.load(sheet.connection, run.work_id)
+    item.avoid_client_id = run.client_id
+    work.save(sheet.connection, item)
     reason = f"{label} gave it back" + (f": {finish.reason}" if finish.reason else "")
     end = RunEnd(exit_code=finish.exit_code, reason=reason, log_size=len(finish.output))
     happen(sheet, run, RunEvent.KILLED, end)

@@ -20,8 +20,9 @@ from hqserver.store.jobs import JobRow
 from . import job_actions, modification
 from .deletion import delete_in
 
-MOST_JOBS = 10_000
-"""Jobs that one call may reach: it does all that it does in one transaction."""
+MOST_JOBS = 11_000
+"""Jobs that one call may reach: it does all that it does in one transaction. A parent of the ten thousand children that
+one call submits (9.5) is within it."""
 
 _Act = Callable[[Sheet, JobRow, str], None]
 
@@ -190,6 +191,8 @@ class _Change:
             return job_actions.why_none_migrated(self.farm, connection, row.id)
         if self.action is Action.PRIORITY and row.priority == self.options.priority:
             return f"its priority is {row.priority}"
+        if self.action is Action.DELETE and row.tree.jobs_finished < row.tree.jobs:
+            return "jobs below it have not ended" if families.not_done_below(connection, [row.id]) else ""
         if self.spec is not None and self.options.changes is not None:
             command = jobs.command_of(connection, row.id)
             return modification.why_not_modified(row, command, self.options.changes, self.spec)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from hqserver.domain.job_filter import JobFilter
 from hqserver.domain.placement import Board, Seat, Wanted, cpus_wanted
 from hqserver.domain.requirement import Requirement, requirement_from
+from hqserver.domain.runner import shorter_lease
 from hqserver.domain.status import RunStatus, WorkStatus
 from hqserver.services.farm import Farm
 from hqserver.services.work.progression import claim, encode_resources
@@ -77,7 +78,9 @@ def claim_first(farm: Farm, sheet: Sheet, client_id: int, wanted: JobFilter, lea
 def _first_for(
     farm: Farm, connection: sqlite3.Connection, board: Board, wanted: JobFilter
 ) -> tuple[work.WorkRow, Requirement, Seat] | None:
-    """The first work that matches and that the one client of the board may have."""
+    """The first work that matches and that the one client of the board may have; what it failed, gave back or was
+    taken from it only where there is no other (CONTRACT 9.12): or a runner would be given for ever what it gives back.
+    """
     matching = for_runners(connection, wanted) if any(_may_take(seat) for seat in board.seats) else None
     if matching is None:
         return None
@@ -86,14 +89,17 @@ def _first_for(
         requirement = requirement_from(key)
         if not requirement.several_hosts and _could_serve(board, requirement):
             queue.add(requirement_id, requirement)
+    last = None
     for job, requirement, _ in queue:
         asks = Wanted(job.job_id, requirement, blocked.of(job.root_id))
         seat = board.choose(asks)
         if seat is None:
             queue.nobody_for(asks, job.root_id, only_it=True)
-        elif item := work.first_free(connection, job.job_id):
+        elif item := work.first_free(connection, job.job_id, seat.client_id):
             return item, requirement, seat
-    return None
+        elif last is None and (item := work.first_free(connection, job.job_id)):
+            last = item, requirement, seat
+    return last
 
 
 def _may_take(seat: Seat) -> bool:
@@ -143,8 +149,8 @@ def _end_holds(farm: Farm, sheet: Sheet) -> None:
 class _Pass:
     """One pass over the queue for the clients of `board`.
 
-    `lease`: seconds for which work is given, 0 for what its job says. `freed`: clients were let go after work that they
-    could take may have been passed over.
+    `lease`: seconds for which work is given, fewer where its job says so; 0 for what its job says. `freed`: clients
+    were let go after work that they could take may have been passed over.
     """
 
     farm: Farm
@@ -290,7 +296,7 @@ class _Pass:
             slot=slot,
             sharing=",".join(requirement.sharing),
             resources=encode_resources(taken),
-            lease=(self.lease or self.sheet.job(item.job_id).lease) if slot == 0 else 0,
+            lease=shorter_lease(self.lease, self.sheet.job(item.job_id).lease) if slot == 0 else 0,
         )
         self.board.take(requirement, seat, taken)
         return run

@@ -50,7 +50,8 @@ def queue_mail(farm: Farm, connection: sqlite3.Connection, entries: Iterable[Ent
         return
     by_job: dict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
-        by_job[entry.job_id].append(entry)
+        if entry.job_id > farm.leaving.last_job:
+            by_job[entry.job_id].append(entry)
     wanted = {}
     for job_id, job in mails.about_jobs(connection, by_job).items():
         told = [entry for entry in by_job[job_id] if reasons_of(entry.event, entry.status) & set(job.reasons)]

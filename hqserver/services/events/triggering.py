@@ -31,7 +31,8 @@ def fire(farm: Farm, connection: sqlite3.Connection, told: Sequence[Event]) -> N
     """Make due what callbacks want to be done about these events, which have their ids."""
     if not callbacks.are_any(connection):
         return
-    news = [event for event in told if event.job_id is not None and word_of(event)]
+    leaving = farm.leaving.last_job
+    news = [event for event in told if event.job_id is not None and event.job_id > leaving and word_of(event)]
     if not news:
         return
     fired: dict[int, tuple[CallbackRow, list[Event]]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from hqserver.domain.agenda import MOST_PIECES, as_agenda, make_agenda
 from hqserver.domain.errors import BadParameters, Conflict, NotFound, TooLarge, near_match
 from hqserver.domain.job import PROGRESS_UNIT
-from hqserver.domain.status import WorkStatus
+from hqserver.domain.status import WAITING, WorkStatus
 from hqserver.domain.values import Wrong
 from hqserver.services.attributes import moment
 from hqserver.services.farm import Farm
@@ -49,6 +49,8 @@ def first_statuses(farm: Farm, job_id: int, limit: int) -> list[tuple[str, WorkS
 
 
 def _status(text: str) -> WorkStatus:
+    if text == WAITING:  # as everywhere a status is taken (9.7)
+        return WorkStatus.RUNNABLE
     try:
         return WorkStatus(text)
     except ValueError:

@@ -40,6 +40,7 @@ def job_output(farm: Farm, job_id: int, last_bytes: int | None = None, stream: S
     `NotFound` for an unknown job.
     """
     found: list[bytes] = []
+    marker_follows = False
     wanted = last_bytes
     with closing(_pieces_newest_first(farm, job_id, stream)) as pieces:
         for piece in pieces:
@@ -48,6 +49,9 @@ def job_output(farm: Farm, job_id: int, last_bytes: int | None = None, stream: S
             log = farm.output.read(job_id, piece.run_id, start, piece.size - start, piece.stream)
             unread = piece.size - start - len(log)
             data += log + _ending(piece, unread, _CUT_HERE in log).encode()
+            if data:
+                data += b"\n" if marker_follows and not data.endswith(b"\n") else b""
+                marker_follows = bool(piece.marker)
             found.append(data)
             if wanted is not None:
                 wanted -= len(data)
@@ -87,8 +91,10 @@ def _without(beyond: int, texts: Iterator[str]) -> Iterator[str]:
 
 def _decoded(farm: Farm, job_id: int, pieces: Sequence[_Piece]) -> Iterator[str]:
     decoder = getincrementaldecoder("utf-8")("replace")
+    within_line = False
     for piece in pieces:
-        yield decoder.decode(piece.marker.encode())
+        yield decoder.decode((b"\n" if piece.marker and within_line else b"") + piece.marker.encode())
+        within_line = within_line and not piece.marker
         size, end, says_cut = 0, b"", False
         while size < piece.size:
             wanted = min(piece.size - size, _AT_ONCE)
@@ -98,8 +104,11 @@ def _decoded(farm: Farm, job_id: int, pieces: Sequence[_Piece]) -> Iterator[str]
             size += len(log)
             says_cut = says_cut or _CUT_HERE in end + log
             end = log[-len(_CUT_HERE) :]
+            within_line = not log.endswith(b"\n")
             yield decoder.decode(log)
-        yield decoder.decode(_ending(piece, piece.size - size, says_cut).encode())
+        ending = _ending(piece, piece.size - size, says_cut)
+        within_line = within_line and not ending
+        yield decoder.decode(ending.encode())
     yield decoder.decode(b"", final=True)
 
 

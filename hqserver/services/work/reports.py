@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hqserver.domain.failure import FailureAction
 from hqserver.domain.lifecycle import InvalidTransition, RunEvent
@@ -70,7 +70,7 @@ def apply(sheet: Sheet, client_id: int, label: str, report: Report) -> str:
     if event is RunEvent.EXITED_NONZERO and report.failure == FailureAction.FATAL:
         _try_no_more(sheet, run)
     try:
-        happen(sheet, run, event, report.end, reason=_reason(report, label))
+        happen(sheet, run, event, _with_line(report), reason=_reason(report, label))
     except InvalidTransition as problem:
         _LOG.warning("%s reported %s of run %s, which is ignored: %s", label, report.kind, run.id, problem)
     return APPLIED
@@ -129,9 +129,19 @@ def _reason(report: Report, label: str) -> str:
     if report.kind != ENDED:
         return report.end.reason
     told = report.end.told(label, killed=report.killed, limit=report.limit)
+    return "; ".join(filter(None, (told, _line(report))))
+
+
+def _with_line(report: Report) -> RunEnd:
+    """The end of the run as it is kept: one that failed with exit code 0 says why."""
+    return replace(report.end, reason="; ".join(filter(None, (report.end.reason, _line(report)))))
+
+
+def _line(report: Report) -> str:
+    """The line of its output that a failure pattern matched."""
     # What ended a run from outside says more than its output does.
     outside = report.killed and report.limit not in _FAILING
-    return f"{told}; its output says: {report.failure_line}" if report.failure and not outside else told
+    return f"its output says: {report.failure_line}" if report.failure and not outside else ""
 
 
 def _late(sheet: Sheet, run: runs.RunRow, report: Report, label: str) -> str:

@@ -14,11 +14,11 @@ from farm_kit import Asked, SetClock, TestClient, restarted, submit
 from live_farm import wait_until
 
 from hqserver.domain.errors import BadParameters
-from hqserver.services import notes
+from hqserver.services import callbacks, notes
 from hqserver.services.care import resetting
 from hqserver.services.care.resetting import CONFIRMATION
 from hqserver.services.clients import groups
-from hqserver.services.control import deletion
+from hqserver.services.control import commands, deletion
 from hqserver.services.events import events
 from hqserver.services.farm import Farm
 from hqserver.services.intake import submission
@@ -146,6 +146,18 @@ def test_the_journal_tells_of_it(farm: Farm) -> None:
         ("reset", "1 job removed"),
     ]
     assert events.get_events(farm, 0, 100, {"kind": "job"})["events"][-1]["now"] == "deleted"
+
+
+def test_nobody_is_told_of_jobs_that_a_reset_removes(farm: Farm) -> None:
+    """A command of a callback would leave a new job for each old one."""
+    callbacks.add(farm, None, "job:cancelled", {"type": "command", "command": "tidy up"}, "ann")
+    ask = [submit(farm, command="x") for _ in range(3)]
+    commands.cancel(farm, ask[:1], "by hand")
+    assert count(farm, "delivery") == 1
+    reset(farm)
+    assert count(farm, "delivery") == 1
+    commands.cancel(farm, [submit(farm, command="x")], "by hand")
+    assert count(farm, "delivery") == 2
 
 
 def test_a_parent_that_is_cancelled_does_not_fail_for_its_children(farm: Farm) -> None:

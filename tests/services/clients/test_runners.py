@@ -70,7 +70,16 @@ def test_a_claim_tells_all_that_is_needed_to_do_the_work(farm: Farm) -> None:
         farm,
         {
             "name": "film",
-            "children": [{"name": "f", "command": "render", "environment": {"A": "1"}, "maxTime": 90, "cpus": 4}],
+            "children": [
+                {
+                    "name": "f",
+                    "command": "render",
+                    "environment": {"A": "1"},
+                    "maxTime": 90,
+                    "cpus": 4,
+                    "failurePatterns": {"out of memory": "fatal"},
+                }
+            ],
         },
     )
     found = claim(farm)
@@ -88,6 +97,7 @@ def test_a_claim_tells_all_that_is_needed_to_do_the_work(farm: Farm) -> None:
         "minTime": 0.0,
         "maxSilence": 0.0,
         "maxMemory": 0.0,
+        "failurePatterns": [{"pattern": "out of memory", "action": "fatal"}],
         "seconds": 60,
     }
     assert environment["A"] == "1"
@@ -378,6 +388,46 @@ def test_claims_of_a_farm_that_reschedules_nothing_end_abandoned(farm: Farm, clo
         finish(farm, found)
 
 
+def test_a_late_renewal_is_not_told_that_work_is_wanted_which_went_back_meanwhile(
+    farm: Farm, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit(farm, command="x")
+    found = claim(farm)
+    leases.end_leases(farm)
+    clock.advance(61)
+    hear = runners._hear
+
+    def meanwhile(farm: Farm, client_id: int) -> None:
+        leases.end_leases(farm)
+        hear(farm, client_id)
+
+    monkeypatch.setattr(runners, "_hear", meanwhile)
+    answer = renew(farm, found)
+    assert (answer["wanted"], answer["why"]) == (False, "laptop did not renew its claim within 60 s")
+    assert status(farm, job) == "runnable"
+
+
+def test_a_claim_that_is_made_shorter_in_time_does_not_end_by_that(
+    farm: Farm, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit(farm, command="x")
+    found = claim(farm, seconds=3600)
+    leases.end_leases(farm)
+    clock.advance(1800)
+    write = farm.database.write
+
+    def meanwhile(*words: Any, **more: Any) -> Any:
+        answer = write(*words, **more)
+        monkeypatch.setattr(farm.database, "write", write)
+        leases.end_leases(farm)
+        return answer
+
+    monkeypatch.setattr(farm.database, "write", meanwhile)
+    assert renew(farm, found, 60)["wanted"]
+    assert status(farm, job) == "running"
+    assert renew(farm, found)["wanted"]
+
+
 def test_after_a_restart_of_the_server_claims_count_anew_and_then_end(
     farm: Farm, clock: SetClock, asked: Asked
 ) -> None:
@@ -424,6 +474,29 @@ def test_a_failure_counts_as_one_try_and_runs_again_where_tries_are_left(farm: F
         ("laptop", 7),
         ("desk", 1),
     ]
+
+
+@pytest.mark.parametrize("how", ["returned", "failed", "ejected", "late"])
+def test_a_runner_gets_other_work_before_what_it_could_not_do(farm: Farm, clock: SetClock, how: str) -> None:
+    """9.12: the same client is last in line. A runner that gives back what it cannot do would get nothing else."""
+    first = submit(farm, command="x", triesLeft=1, agenda="1-2", priority=5)
+    other = submit(farm, command="x")
+    found = claim(farm)
+    if how == "late":
+        pass_by(farm, clock, 61)
+    elif how == "ejected":
+        commands.eject(farm, [first], "")
+        finish(farm, found, "returned")
+    else:
+        finish(farm, found, how)
+    taken = [(each["job"], each["work"]) for each in (claim(farm), claim(farm), claim(farm))]
+    assert taken == [(first, "2"), (other, ""), (first, "1")]
+
+
+def test_another_runner_gets_what_one_gave_back_in_its_order(farm: Farm) -> None:
+    first, other = submit(farm, command="x"), submit(farm, command="x")
+    finish(farm, claim(farm), "returned")
+    assert [claim(farm, "desk")["job"], claim(farm, "desk")["job"]] == [first, other]
 
 
 def test_what_is_returned_goes_back_and_burns_no_try(farm: Farm) -> None:
@@ -547,6 +620,26 @@ def test_a_kill_that_a_runner_does_not_confirm_is_bounded_however_often_it_renew
     assert claim(farm, ids=[other])["job"] == other, "the runner may go on with other work"
 
 
+@pytest.mark.parametrize("ask", [commands.cancel, commands.eject])
+def test_work_with_a_strict_lease_is_not_given_again_while_its_claim_lasts(
+    farm: Farm, clock: SetClock, ask: Any
+) -> None:
+    """PROMISES 2.2: of such work two are never alive at once, and a runner may hear of the kill only when it renews."""
+    job = submit(farm, command="x", lease=900)
+    found = claim(farm, seconds=3600)
+    assert found["seconds"] == 900
+    assert renew(farm, found, 1800)["seconds"] == 900
+    ask(farm, [job], "")
+    for _ in range(8):
+        pass_by(farm, clock, 100)
+        assert not renew(farm, found)["wanted"]
+        assert status(farm, job) == "running"
+        assert nothing(farm, "desk")
+    pass_by(farm, clock, 101)
+    assert status(farm, job) == ("cancelled" if ask is commands.cancel else "runnable")
+    assert nothing(farm, "desk") is (ask is commands.cancel)
+
+
 def test_a_runner_whose_kill_is_on_its_way_gets_other_work_meanwhile(farm: Farm, clock: SetClock) -> None:
     job = submit(farm, command="x")
     found = claim(farm, seconds=3600)
@@ -569,8 +662,13 @@ def test_a_claimed_job_that_is_paused_goes_on_and_says_so(farm: Farm, clock: Set
     pass_by(farm, clock, farm.policy.kill_timeout_seconds + 1)
     assert status(farm, job) == "running"
     assert dict(history(farm, job))["pause not confirmed"] == "laptop is a runner that pauses nothing"
-    assert claim(farm)["work"] == "2"
+    assert nothing(farm) is not resumed, "the pieces that nobody has are held as before"
     assert finish(farm, found) == "succeeded"
+    assert status(farm, job) == ("running" if resumed else "paused")
+    if not resumed:
+        commands.resume(farm, [job], "now")
+        assert claim(farm)["work"] == "2"
+    check_counters(farm)
 
 
 @pytest.mark.parametrize("outcome", ["succeeded", "failed", "returned"])

@@ -13,6 +13,7 @@ from hqserver.domain.errors import BadParameters, Conflict
 from hqserver.services.control.changing import change_jobs, modify_jobs
 from hqserver.services.control.changing_work import change_work
 from hqserver.services.farm import Farm
+from hqserver.services.intake import submission
 from hqserver.services.queries import lookup
 
 Result = dict[str, Any]
@@ -68,7 +69,7 @@ def test_a_blocked_job_is_held_back_and_put_back(farm: Farm, client: TestClient)
     assert waiting_for(farm, job) == "somebody to unblock it"
     assert refused(farm, job, "block") == "it is blocked"
     assert refused(farm, job, "pause") == "it is blocked"
-    assert refused(farm, job, "resume") == "it is not paused"
+    assert refused(farm, job, "resume") == "it is blocked: unblock lets it go on"
     assert changed(farm, job, "unblock") == "runnable"
     assert refused(farm, job, "unblock") == "it is not blocked"
     assert client.run_all() == 1
@@ -98,6 +99,7 @@ def test_a_suspended_agenda_goes_on_with_what_was_not_started(farm: Farm, client
     run = start(client, job)
     assert changed(farm, job, "suspend") == "pausing"
     client.beat(client.paused(run))
+    assert refused(farm, job, "suspend") == "it stands still already"
     assert detail(farm, job, "held") == ""
     beta = another(farm, "beta")
     assert [order["work"] for order in beta.fetch()] == ["2"]
@@ -463,3 +465,17 @@ def test_what_was_done_to_jobs_is_there_after_a_restart(
     with restarted(farm, clock, asked, client) as again:
         client.beat()
         assert served(again, client) == [second, first]
+
+
+def test_a_parent_of_ten_thousand_children_is_within_one_call(farm: Farm) -> None:
+    """9.5: as many are submitted in one call."""
+    ids = submission.submit(farm, {"name": "shot", "children": [{"name": "frame", "command": "x"}] * 10_000})
+    assert len(change_jobs(farm, ids[:1], "block", {"dryRun": True}, "ada")) == 10_001
+    assert len(change_jobs(farm, {"root": ids[0]}, "block", {"dryRun": True}, "ada")) == 10_001
+
+
+def test_a_reason_is_short_since_every_job_that_changes_keeps_it(farm: Farm) -> None:
+    job = submit(farm, command="x", host="nowhere")
+    with pytest.raises(BadParameters, match=r"options.reason must have at most 5000 characters"):
+        change(farm, job, "block", reason="x" * 5_001)
+    assert changed(farm, job, "block", reason="x" * 5_000) == "paused"

@@ -13,6 +13,7 @@ from hqserver.services import notes
 from hqserver.services.care import upkeep
 from hqserver.services.clients.beats import Piece
 from hqserver.services.control import commands, deletion
+from hqserver.services.control.changing import change_jobs
 from hqserver.services.farm import Farm
 from hqserver.services.intake import submission
 from hqserver.services.queries import lookup
@@ -289,3 +290,33 @@ def test_with_no_days_nothing_ever_expires(farm: Farm, clock: SetClock) -> None:
     clock.advance(1000 * 86400)
     upkeep.expire_jobs(replace(farm, policy=replace(farm.policy, expire_jobs_days=0.0)))
     assert len(left(farm)) == 1
+
+
+def test_a_cancelled_family_is_not_deleted_while_a_client_kills_some_of_it(farm: Farm, client: TestClient) -> None:
+    """3.5: together with its children; deleted before them it would leave them behind, as roots."""
+    ids = tree(farm, leaf(children=[leaf()]), leaf())
+    top, middle, running = ids[0], *ids[1:3]
+    orders = {int(order["job"]): order["run"] for order in client.fetch()}
+    client.beat(client.started(orders[running]))
+    commands.cancel(farm, [top], "enough")
+    assert (status(farm, top), status(farm, middle), status(farm, running)) == ("cancelled", "cancelled", "running")
+    for dry in (True, False):
+        found = change_jobs(farm, [top], "delete", {"dryRun": dry}, "ada")
+        assert (found[0]["changed"], found[0]["why"]) == (False, "jobs below it have not ended")
+    deletion.delete(farm, [top])
+    assert {top, middle, running} <= set(left(farm))
+    client.beat(client.ended(orders[running], killed=True))
+    for run in set(orders.values()) - {orders[running]}:
+        client.beat(client.ended(run, killed=True))
+    deletion.delete(farm, [top])
+    assert left(farm) == []
+
+
+def test_a_cancelled_job_is_deleted_though_another_one_has_its_child_run(farm: Farm, client: TestClient) -> None:
+    """9.8: the child is spared."""
+    shared = submit(farm, command="c")
+    first, second = (submit(farm, name=name, command="p", childrenIds=[shared]) for name in ("first", "second"))
+    client.fetch()
+    commands.cancel(farm, [first], "enough")
+    deletion.delete(farm, [first])
+    assert left(farm) == [shared, second]

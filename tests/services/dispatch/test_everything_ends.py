@@ -138,7 +138,7 @@ class Scene:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(steps, max_size=25))
 def test_whatever_waits_for_whom_everything_ends(happening: list[tuple[str, Any]]) -> None:
     """9.15: jobs for several clients neither deadlock nor starve; 10 Why: nothing waits though it is its turn."""

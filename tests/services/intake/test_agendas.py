@@ -222,3 +222,10 @@ def test_a_call_that_holds_too_many_pieces_is_refused_and_nothing_is_stored(farm
         submit(farm, children=[{"name": "c", "command": "x", "agenda": "1-300000"}])
     with farm.database.read() as connection:
         assert connection.execute("SELECT count(*) FROM work").fetchone()[0] == 0
+
+
+def test_a_piece_that_was_withdrawn_before_it_started_has_not_been_tried(farm: Farm, alpha: TestClient) -> None:
+    job = submit(farm, command="render", agenda="1-2")
+    first, second = (str(order["run"]) for order in alpha.fetch())
+    alpha.beat(alpha.started(first), alpha.refused(second), accepting=False)
+    assert [(item["name"], item["tries"]) for item in list_work(farm, job)] == [("1", 1), ("2", 0)]

@@ -158,7 +158,7 @@ def test_a_job_may_be_child_of_one_new_job_and_parent_of_another(farm: Farm) -> 
     assert read(farm, above, "tasks")[0]["total"] == 2
 
 
-@settings(max_examples=25, deadline=None, database=None)
+@settings(max_examples=25, database=None)
 @given(data=st.data())
 def test_links_of_every_kind_leave_a_dag_with_true_counters(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

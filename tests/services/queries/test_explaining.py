@@ -247,7 +247,11 @@ def test_a_resource_is_told_with_who_has_it(farm: Farm, client: TestClient) -> N
     assert (reason.requirement, reason.wanted) == ("resources", "1 plugin")
     assert reason.remedy == "what uses it ends, or there is more of it: hq resource set plugin N (setResource)"
     unknown = agrees(farm, submit(farm, command="x", resources={"plugni": 1}))
-    assert "did you mean 'plugin'" in on(unknown, "alpha")[0].found
+    (reason,) = on(unknown, "alpha")
+    assert "did you mean 'plugin'" in reason.found
+    assert reason.remedy == "there is more of it: hq resource set plugni N (setResource)"
+    too_many = agrees(farm, submit(farm, command="x", resources={"plugin": 2}))
+    assert too_many.job[-2].remedy == "there is more of it: hq resource set plugin N (setResource)"
 
 
 def test_a_rate_that_is_used_up_says_when_there_is_more(farm: Farm, client: TestClient) -> None:
@@ -385,6 +389,13 @@ def test_what_the_job_asks_of_a_client_is_told_with_what_was_found(
     assert wanted in ("*", reason.wanted)
 
 
+def test_only_a_job_of_more_than_one_cpu_is_told_to_ask_for_fewer(farm: Farm, client: TestClient) -> None:
+    blocker(farm, cpus=2)
+    one, two = submit(farm, command="x"), submit(farm, command="x", cpus=2)
+    assert on(agrees(farm, one), "alpha")[0].remedy == "what runs there ends"
+    assert f"hq modify {two} --set cpus=..." in on(agrees(farm, two), "alpha")[0].remedy
+
+
 def test_every_reason_of_a_client_is_told_not_only_the_first(farm: Farm, client: TestClient) -> None:
     client_control.set_disabled(farm, "alpha", True)
     job = submit(farm, command={"windows": "x"}, cpus=8, host="beta", resources={"none": 1})
@@ -489,7 +500,7 @@ wishes = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(wishes, min_size=1, max_size=10), st.lists(st.integers(0, 20), max_size=10))
 def test_a_pass_gives_a_job_to_the_first_client_that_is_eligible(asked: list[dict[str, Any]], ends: list[int]) -> None:
     """10 Why: jobs come one at a time, some end, some clients are switched off. A client is eligible in the explanation

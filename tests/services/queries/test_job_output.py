@@ -62,6 +62,20 @@ def test_each_later_try_follows_after_one_line_that_says_so(farm: Farm, client: 
     assert output.job_output_text(farm, job) == "one\n[hq] try 2 on alpha\ntwo\n[hq] try 3 on alpha\nthree\n"
 
 
+def test_the_line_between_tries_is_one_of_its_own_also_behind_output_that_ends_within_a_line(
+    farm: Farm, client: TestClient
+) -> None:
+    """9.20"""
+    job = submit(farm, command="x", triesLeft=2)
+    for log in (b"one", b""):
+        run_with(client, log, 1)
+    run_with(client, b"three")
+    whole = "one\n[hq] try 2 on alpha\n[hq] try 3 on alpha\nthree"
+    assert output.job_output_text(farm, job) == output.job_output(farm, job).decode() == whole
+    for last in range(1, len(whole) + 2):
+        assert output.job_output_text(farm, job, last) == whole[-last:]
+
+
 def test_a_run_that_never_started_is_no_try(farm: Farm, client: TestClient) -> None:
     job = submit(farm, command="x")
     (order,) = client.fetch()

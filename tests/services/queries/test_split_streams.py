@@ -130,7 +130,7 @@ def test_t6_the_end_of_a_run_waits_until_both_its_logs_are_stored_whole(
     disk.most = 10
     assert client.beat(end, output=pieces(run, b"out", b"broken")).results == {f"{run}:ended": "applied"}
     assert status(farm, job) == "succeeded"
-    assert output.job_output(client.farm, job) == b"out[hq] stderr on alpha\nbroken"
+    assert output.job_output(client.farm, job) == b"out\n[hq] stderr on alpha\nbroken"
 
 
 def test_a_log_of_stderr_that_was_lost_here_before_its_run_ended_is_asked_for_again(

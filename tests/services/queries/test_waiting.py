@@ -250,7 +250,7 @@ wishes = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(wishes, min_size=1, max_size=12), st.lists(st.integers(0, 20), max_size=12))
 def test_whenever_it_is_a_jobs_turn_a_pass_gives_it_out(asked: list[dict[str, Any]], ends: list[int]) -> None:
     """10 Why: of jobs one at a time "its turn" comes true in the next pass, any other reason stays true in it; and

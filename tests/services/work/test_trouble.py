@@ -9,6 +9,7 @@ from hqserver.services.care import upkeep
 from hqserver.services.control import commands, deletion
 from hqserver.services.farm import Farm
 from hqserver.services.queries import lookup
+from hqserver.services.queries.run_records import list_runs
 
 LIMITS = ("maxTime", "minTime", "maxSilence", "maxMemory", "lease")
 
@@ -148,6 +149,8 @@ def test_after_a_fatal_line_nothing_is_tried_again(farm: Farm, client: TestClien
     client.beat(client.ended(start(client), code, failure="fatal", line="Fatal: no such scene"))
     assert read(farm, job, "status", "triesLeft") == ["failed", 0]
     assert last_line(farm, job, "status") == f"exit code {code} on alpha; its output says: Fatal: no such scene"
+    (run,) = list_runs(farm, job, 10, 0)
+    assert (run["status"], run["reason"]) == ("failed", "its output says: Fatal: no such scene")
     commands.reschedule(farm, [job], "mended")
     assert read(farm, job, "status", "triesLeft") == ["runnable", 5]
 
