@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import socket
 from collections.abc import Mapping
 from typing import Any
 
+from .address import Address
 from .connection import Caller
+from .errors import BadAddress
 from .finding import sent
 
 DEFAULT_SECONDS = 3_600
@@ -16,7 +19,11 @@ DEFAULT_SECONDS = 3_600
 
 
 class Claim:
-    """Work that was claimed. `seconds`: it is over, and goes back to the queue, when not renewed within so many."""
+    """Work that was claimed. `seconds`: it is over, and goes back to the queue, when not renewed within so many.
+
+    `environment` is what its command needs beside the runner's own: with it `hq`, and `Farm()`, find this farm, and
+    what `hq set-result` leaves counts only while the claim lasts. `cpus` 0: all that the machine has.
+    """
 
     def __init__(self, farm: Caller, told: Mapping[str, Any]) -> None:
         self.farm = farm
@@ -26,10 +33,10 @@ class Claim:
         self.work = str(told["work"])
         self.name = str(told["name"])
         self.command = str(told["command"])
-        self.environment = dict(told["environment"])
+        self.environment = {**_server(farm.url), **told["environment"]}
         self.cpus = int(told["cpus"])
         self.seconds = int(told["seconds"])
-        self.told = dict(told)
+        self.told = {**told, "environment": self.environment}
 
     def renew(self, *, progress: float | None = None, seconds: int | None = None) -> bool:
         """The work goes on. False where nobody wants it any more: stop, and say `finish`. Raises `NotFound`."""
@@ -65,6 +72,16 @@ def claim_job(
     who = runner_name() if runner is None else runner if isinstance(runner, str) else dict(runner)
     told = farm.call("claimJob", sent(wanted), who, seconds)
     return None if told is None else Claim(farm, told)
+
+
+def _server(url: str) -> dict[str, str]:
+    """The variable by which a command finds the server, unless it inherits that one with a password, which is neither
+    printed nor lost."""
+    own = os.environ.get("HQSERVER", "")
+    with contextlib.suppress(BadAddress):
+        if "@" in own and Address.parse(own).shown == url:
+            return {}
+    return {"HQSERVER": url}
 
 
 def runner_name() -> str:

@@ -24,22 +24,31 @@ _LOG = logging.getLogger(__name__)
 _DISPATCH = "dispatch"
 _PASS_SECONDS = 2.0
 _WATCH_SECONDS = 0.5
+_LONG_SECONDS = 10.0
 _TICKS_AT_ONCE = 5  # two of them may be long: a copy of the database and an audit that somebody waits for
 
 
 @dataclass(slots=True)
 class Tick:
-    """Something done at intervals. `ran_at` is by the monotonic clock; `late` allows for a busy machine."""
+    """Something done at intervals. `ran_at` and `ended_at`, of its last run, are by the monotonic clock; `late` allows
+    for a busy machine. `told_at`: the `ran_at` of the last run that was told to take long."""
 
     name: str
     seconds: float
     action: Callable[[], object]
     ran_at: float
+    ended_at: float
     running: int = 0
+    told_at: float = -1.0
 
     def late(self, monotonic: float) -> bool:
-        """Whether it should have run, and a second more, and is not at it."""
-        return not self.running and monotonic - self.ran_at > self.seconds + 1.0
+        """Whether it should have run, and a second more, and is not at it. After a long run it is due an interval
+        later."""
+        return not self.running and monotonic - max(self.ran_at, self.ended_at) > self.seconds + 1.0
+
+    def takes_long(self, monotonic: float) -> bool:
+        """Whether it is at it beyond the time of its next run."""
+        return self.running > 0 and monotonic - self.ran_at > self.seconds + _LONG_SECONDS
 
 
 class Ticks:
@@ -66,7 +75,7 @@ class Ticks:
         self._dispatch = dispatch
         now = self._clock.monotonic()
         for name, seconds, action in [(_DISPATCH, _PASS_SECONDS, self._passes), *ticks]:
-            tick = self._ticks[name] = Tick(name, seconds, action, now)
+            tick = self._ticks[name] = Tick(name, seconds, action, now, now)
             # APScheduler counts a pass as running for a moment after it has ended and would drop an ask in that
             # moment, so it may start a second one, which the lock sends away where the first is still at work.
             most = 2 if name == _DISPATCH else 1
@@ -111,6 +120,7 @@ class Ticks:
         except Exception:
             _LOG.exception("the tick %s failed; it is tried again", tick.name)
         finally:
+            tick.ended_at = self._clock.monotonic()
             tick.running -= 1
 
     def _passes(self) -> None:
@@ -131,7 +141,25 @@ class Ticks:
     def _watch(self) -> None:
         while not self._stop.wait(_WATCH_SECONDS):
             now = self._clock.monotonic()
+            at_work = [tick for tick in self._ticks.values() if tick.running]
+            for tick in at_work:
+                if tick.takes_long(now) and tick.told_at != tick.ran_at:
+                    tick.told_at = tick.ran_at
+                    text = "the tick %s has been running for %.0f s: a long write is in its way, or it has much to do"
+                    _LOG.warning(text, tick.name, now - tick.ran_at)
+            if sum(tick.running for tick in at_work) >= _TICKS_AT_ONCE:
+                continue  # who waits for the others to end begins then; asking for it now would be in vain
             for tick in self._ticks.values():
                 if tick.late(now):
-                    _LOG.warning("the tick %s is overdue (the clock may have stepped back); running it", tick.name)
-                    self._kick(tick.name)
+                    self._run_late(tick)
+
+    def _run_late(self, tick: Tick) -> None:
+        """Have a tick run that should have begun, and say what kept it."""
+        job = self._scheduler.get_job(tick.name)
+        ahead = (job.next_run_time - datetime.now(UTC)).total_seconds() if job is not None else 0.0
+        if ahead > tick.seconds + 1.0:
+            text = "the tick %s is overdue: the clock has stepped back, its next run was %.0f s ahead; running it"
+            _LOG.warning(text, tick.name, ahead)
+        else:
+            _LOG.warning("the tick %s is overdue, which a busy machine makes it; running it", tick.name)
+        self._kick(tick.name)

@@ -152,6 +152,7 @@ class TestClient:
         output: tuple[Piece, ...] = (),
         progress: dict[str, float] | None = None,
         accepting: bool = True,
+        declining: str = "",
         queued: tuple[str, ...] = (),
     ) -> Answer:
         self.sequence += 1
@@ -168,6 +169,7 @@ class TestClient:
                 utc_offset=0,
                 spare=self.spare,
                 accepting=accepting,
+                declining=declining,
                 queued=frozenset(queued),
                 progress=progress or {},
                 output=output,

@@ -200,7 +200,8 @@ def test_a_wall_clock_that_stepped_back_does_not_stop_the_ticks(rare: None, capl
             assert dispatcher.passes == 0
             clock.advance(3600 + 2)
             wait_until(lambda: dispatcher.passes > 0 and flushed.is_set())
-        assert "is overdue" in caplog.text
+        for name in ("dispatch", "flush"):
+            assert f"the tick {name} is overdue: the clock has stepped back, its next run was 10" in caplog.text
     finally:
         ticks.stop()
 
@@ -252,3 +253,79 @@ def test_a_tick_that_takes_long_is_not_taken_for_one_that_fell_asleep(ticks: Tic
     assert not ticks._ticks["copy"].late(now + 1000)
     go.set()
     wait_until(lambda: ticks._ticks["copy"].late(now + 1000))
+
+
+def test_a_tick_that_waited_long_is_not_said_to_be_late_when_it_ends(
+    rare: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While a long transaction is written every other writer waits: no clock has stepped, and no tick fell asleep."""
+    clock = SetClock()
+    ticks = Ticks(clock)
+    begun, go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def flush() -> None:
+        begun.set()
+        assert go.wait(10)
+        ended.set()
+
+    ticks.start(lambda: False, [("flush", 1800.0, flush)])
+    try:
+        with caplog.at_level(logging.WARNING):
+            ticks._kick("flush")
+            assert begun.wait(10)
+            clock.advance(1800 + 50)
+            wait_until(lambda: "the tick flush has been running for 1850 s: a long write" in caplog.text)
+            go.set()
+            wait_until(lambda: ended.is_set() and not ticks._ticks["flush"].running)
+            assert not ticks._ticks["flush"].late(clock.monotonic() + 1800)
+            clock.advance(1802)  # and then it is due again
+            ended.clear()
+            ticks._scheduler.modify_job("flush", next_run_time=datetime.now(UTC) + timedelta(seconds=1700))
+            wait_until(ended.is_set)
+        assert caplog.text.count("the tick flush has been running") == 1
+        assert "the tick flush is overdue, which a busy machine makes it" in caplog.text
+        assert "stepped back" not in caplog.text
+    finally:
+        go.set()
+        ticks.stop()
+
+
+def test_a_tick_that_waits_for_others_to_end_is_not_said_to_be_late(
+    rare: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So many are at work, all waiting for the same write, that it cannot begin; it does when one of them ends."""
+    monkeypatch.setattr(ticks_module, "_TICKS_AT_ONCE", 2)
+    clock = SetClock()
+    ticks = Ticks(clock)
+    inside, go, ran = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        inside.release()
+        assert go.wait(10)
+
+    ticks.start(lambda: False, [("one", 3600.0, wait), ("two", 3600.0, wait), ("flush", 1.0, ran.set)])
+    try:
+        with caplog.at_level(logging.WARNING):
+            for name in ("one", "two"):
+                ticks._kick(name)
+            assert inside.acquire(timeout=10) and inside.acquire(timeout=10)
+            ran.clear()
+            clock.advance(60)
+            looks = threading.Semaphore(0)
+            monkeypatch.setattr(clock, "monotonic", _counted(clock.monotonic, looks))
+            for _ in range(3):
+                assert looks.acquire(timeout=10)  # the watchdog has looked, and said nothing
+            assert "flush is overdue" not in caplog.text
+            go.set()
+            wait_until(ran.is_set)
+    finally:
+        go.set()
+        ticks.stop()
+
+
+def _counted(function: Callable[[], float], calls: threading.Semaphore) -> Callable[[], float]:
+    def call() -> float:
+        calls.release()
+        return function()
+
+    return call

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hqserver.domain.runner import offered
 from hqserver.services.farm import Farm
 from hqserver.services.queries import overview_clients
 from hqserver.services.queries.overview_clients import Availability, ClientOverview
@@ -29,8 +30,10 @@ def clients_page(farm: Farm, number: int, server: str) -> contexts.ClientsPage:
             pieces.Counter("clients", sum(found.counts.values())),
             *(
                 pieces.Counter(each, found.counts[each], live=each is Availability.RUNNING and found.counts[each] > 0)
-                for each in (*reversed(Availability),)
+                for each in reversed(Availability)
+                if each is not Availability.RUNNER
             ),
+            *([pieces.Counter("runners", runners)] if (runners := found.counts[Availability.RUNNER]) else []),
         ],
         clients=[client_row(client) for client in found.clients],
         earlier=page_url("/clients", found.page - 1) if found.page > 1 else "",
@@ -55,12 +58,13 @@ def client_row(found: ClientOverview) -> pieces.ClientRow:
         ip=client["ip"],
         description=client["description"],
         badge=pieces.Badge(found.availability, CLIENT_LOOKS[found.availability]),
+        asks=_asks(found),
         why=_why(found),
-        heartbeat="no response" if found.silence_seconds is None else wording.ago(found.silence_seconds),
+        heartbeat=_heard(found),
         platform=client["platform"],
-        cpus=_cpus(client["cpus"], client["cpuSpeed"]) if client["platform"] else "",
+        cpus=_cpus(client["cpus"], client["cpuSpeed"]) if client["cpus"] else "",
         load=None if client["outside"] else _load(client["load"], client["cpus"]),
-        memory=_memory(client["memory"], client["memoryFree"]),
+        memory=None if client["outside"] else _memory(client["memory"], client["memoryFree"]),
         idle="" if client["idleTime"] < 0 else wording.duration(client["idleTime"] * 60),
         jobs=[job_link(*job) for job in found.jobs],
         more_jobs=f"and {more} more" if more > 0 else "",
@@ -76,8 +80,19 @@ def client_row(found: ClientOverview) -> pieces.ClientRow:
 
 def _why(found: ClientOverview) -> str:
     if found.availability is not Availability.AVAILABLE:
-        return str(found.client["unavailableBecause"])
+        return found.kept_by
     return "" if found.held_for is None else f"is held for job {found.held_for}"
+
+
+def _asks(found: ClientOverview) -> str:
+    """In the words of `hq clients`."""
+    if not found.client["outside"]:
+        return ""
+    return "at work" if found.runs else f"idle, last asked {_heard(found)}"
+
+
+def _heard(found: ClientOverview) -> str:
+    return "no response" if found.silence_seconds is None else wording.ago(found.silence_seconds)
 
 
 def _available(rules: list[Mapping[str, Any]]) -> str:
@@ -139,20 +154,26 @@ def _facts(found: ClientOverview, row: pieces.ClientRow) -> list[pieces.Fact]:
     disk = f"{wording.kilobytes(client['diskFree'])} free" if client["diskFree"] else ""
     if disk and client["diskTotal"]:
         disk += f" of {wording.kilobytes(client['diskTotal'])}"
+    daemon = not client["outside"]
+    used = offered(found.cpus_used) or ("all" if found.cpus_used else 0)
     facts = [
         pieces.Fact("Address", client["ip"]),
-        pieces.Fact("Listen port", str(client["port"]) if client["port"] else "none"),
-        pieces.Fact("Last heartbeat", row.heartbeat, title=wording.utc(client["lastHeartbeat"])),
+        pieces.Fact("Listen port", (str(client["port"]) if client["port"] else "none") if daemon else ""),
+        pieces.Fact(
+            "Last heartbeat" if daemon else "Last heard", row.heartbeat, title=wording.utc(client["lastHeartbeat"])
+        ),
         pieces.Fact("Platform", client["platform"]),
-        pieces.Fact("CPUs", row.cpus),
-        pieces.Fact("CPUs in use", f"{found.cpus_used} by {found.runs} run{'' if found.runs == 1 else 's'}"),
+        pieces.Fact("CPUs", row.cpus or "not told"),
+        pieces.Fact("CPUs in use", f"{used} by {found.runs} run{'' if found.runs == 1 else 's'}"),
+        # Of a runner nobody knows how much of it is free: it has no bar.
+        pieces.Fact("Memory", wording.kilobytes(client["memory"]) if client["memory"] and not daemon else ""),
         pieces.Fact("Disk", disk),
         pieces.Fact("Location", client["location"]),
-        pieces.Fact("User idle", row.idle or "not known"),
+        pieces.Fact("User idle", (row.idle or "not known") if daemon else ""),
         pieces.Fact("Groups", links=row.groups),
         pieces.Fact("Enabled", row.enabled),
         pieces.Fact("Version", client["version"][:12], title=client["version"]),
-        pieces.Fact("Needs upgrade", "yes" if client["needsUpgrade"] else "no"),
+        pieces.Fact("Needs upgrade", ("yes" if client["needsUpgrade"] else "no") if daemon else ""),
         pieces.Fact("Asked", row.wanted),
         pieces.Fact("Upgrade failed", client["upgradeError"]),
     ]

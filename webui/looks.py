@@ -62,8 +62,9 @@ CLIENT_LOOKS: dict[Availability, str] = {
     Availability.UNAVAILABLE: "client-unavailable",
     Availability.RUNNING: "client-running",
     Availability.OFFLINE: "client-offline",
+    Availability.RUNNER: "client-runner",
 }
-"""HQueue's dots: green, red, orange, dark grey (CONTRACT 6.3)."""
+"""HQueue's dots: green, red, orange, dark grey (CONTRACT 6.3); and blue for runners, which HQueue had none of."""
 
 
 def job_look(status: str, at_work: bool, held: str = "") -> Look:

@@ -192,7 +192,8 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class ClientRow:
-    """A client in a table. `why` says what keeps it from taking work; `jobs` run there, `more_jobs` beyond those.
+    """A client in a table. `asks` says what a runner does that asks for its work itself, "" for a daemon; `why` says
+    what keeps it from taking work; `jobs` run there, `more_jobs` beyond those.
 
     `upgrade` is "needs upgrade" where it does, `wanted` what it is asked to do meanwhile, `available` its rules in
     words. `note` is the latest note and `thread` the address of all; "" without any.
@@ -203,6 +204,7 @@ class ClientRow:
     ip: str
     description: str
     badge: Badge
+    asks: str
     why: str
     heartbeat: str
     platform: str

@@ -7,9 +7,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from hqclient.errors import NotFound
 from hqclient.farm import Farm
 from hqserver.domain.control import ALIASES, MEANINGS, ON_RUNS, ON_WORK, Action
 from hqserver.domain.hooks import Hook
+from hqserver.domain.job_filter import FILTER_KEYS
 from hqserver.domain.jobspec import PROPERTIES
 from hqserver.domain.values import as_text
 
@@ -30,6 +32,8 @@ _TEXTS = {name for name, known in PROPERTIES.items() if known.parse is as_text} 
 _KEYS = {"job": "id", "piece": "name", "run": "id"}
 """By what a result names its job, piece or run."""
 
+_EXITS = "exit code 3 where there is no such {kind}, once the others are changed; 0 where one needed no change\n"
+
 _EPILOG = f"""\
 actions:
 {_TABLE}
@@ -39,7 +43,9 @@ examples:
   hq change cancel --where '{{"submittedBy": "ada", "name": "test*"}}' --limit 50 --dry-run
   hq change priority 417 --priority 9
 A filter is what findJobs takes: hqserver/rpc/API.md. hq modify changes properties.
-"""
+
+{_EXITS.format(kind="job")}"""
+_EXAMPLE = {"submittedBy": "ada", "status": "failed"}
 
 
 def add_commands(section: Section) -> None:
@@ -52,18 +58,21 @@ def add_commands(section: Section) -> None:
     change.add_argument("--priority", metavar="N", type=count, help="for the action priority")
     change.add_argument("--alone", action="store_true", help="leave the jobs below alone")
     _add_options(change)
-    modify = section.add("modify", modify_jobs, "change properties of jobs that have not ended")
+    summary = "change properties of jobs that have not ended"
+    modify = section.add("modify", modify_jobs, summary, epilog=_EXITS.format(kind="job"))
     modify.add_argument("job", metavar="JOB", type=job_id, nargs="+")
     modify.add_argument(
         "--set", metavar="PROPERTY=VALUE", action="append", required=True, help="JSON, or plain text; repeat it"
     )
     _add_options(modify)
-    work = section.add("change-work", change_work, "do an action to pieces of a job with an agenda")
+    summary = "do an action to pieces of a job with an agenda"
+    work = section.add("change-work", change_work, summary, epilog=_EXITS.format(kind="piece"))
     work.add_argument("action", metavar="ACTION", choices=_names(ON_WORK))
     work.add_argument("job", metavar="JOB", type=job_id)
     work.add_argument("name", metavar="PIECE", nargs="+", help="its name, such as 25 or 25-29 (hq work lists them)")
     _add_options(work)
-    runs = section.add("change-runs", change_runs, "do an action to single live runs")
+    summary = "do an action to single live runs"
+    runs = section.add("change-runs", change_runs, summary, epilog=_EXITS.format(kind="run"))
     runs.add_argument("action", metavar="ACTION", choices=_names(ON_RUNS), help=", ".join(_names(ON_RUNS)))
     runs.add_argument("run_id", metavar="RUN", nargs="+", help="its id (hq runs lists them)")
 
@@ -88,6 +97,9 @@ def change_jobs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     """`hq change`."""
     if bool(args.job) == bool(args.where):
         raise BadUsage("name jobs, or say --where which; not both")
+    if (args.action == Action.PRIORITY) != (args.priority is not None):
+        needs = "the action priority needs --priority N" if args.priority is None else ""
+        raise BadUsage(needs or "--priority is for the action priority")
     options = _options(args) | ({"priority": args.priority} if args.priority is not None else {})
     options |= {"descendants": False} if args.alone else {}
     found = farm.change_jobs(args.job or _filter(args.where), args.action, **options)
@@ -114,11 +126,13 @@ def change_runs(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
 def _filter(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except (ValueError, RecursionError) as problem:
-        raise BadUsage(f"--where takes a JSON dictionary: {problem}") from None
-    if not isinstance(found, dict):
-        raise BadUsage(f"--where takes a JSON dictionary, not {text[:60]!r}")
-    return found
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    name, equals, value = text.partition("=")
+    meant = {name: value} if equals and name in FILTER_KEYS else _EXAMPLE
+    raise BadUsage(f"--where takes a JSON dictionary such as '{json.dumps(meant)}', not {text[:60]!r}")
 
 
 def _change(pair: str) -> tuple[str, Any]:
@@ -135,10 +149,21 @@ def _change(pair: str) -> tuple[str, Any]:
 
 
 def _tell(screen: Screen, found: Sequence[dict[str, Any]], kind: str, dry_run: bool) -> Exit:
-    """A line for each, and how many changed. That one did not change is no error: the line says why."""
+    """A line for each, and how many changed. That one did not change is no error: the line says why.
+
+    Raises `NotFound` for those that there are not, once the others are told of.
+    """
     if screen.as_json:
         screen.json(list(found))
-        return Exit.OK
+    else:
+        _print(screen, found, kind, dry_run)
+    missing = [str(each[_KEYS[kind]]) for each in found if not each["was"]]  # what there is has a status
+    if missing:
+        raise NotFound(404, f"no {kind} {', '.join(missing)}")
+    return Exit.OK
+
+
+def _print(screen: Screen, found: Sequence[dict[str, Any]], kind: str, dry_run: bool) -> None:
     for each in found:
         if not each["changed"]:
             said = f"not changed: {each['why']}"
@@ -149,4 +174,3 @@ def _tell(screen: Screen, found: Sequence[dict[str, Any]], kind: str, dry_run: b
         screen.line(f"{harmless(each[_KEYS[kind]])}  {harmless(said)}")
     changed = sum(bool(each["changed"]) for each in found)
     screen.note(f"{changed} of {counted(len(found), kind)} {'would change' if dry_run else 'changed'}")
-    return Exit.OK

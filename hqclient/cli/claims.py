@@ -20,9 +20,11 @@ _EPILOG = """\
 example, of a runner in a shell script:
   claim=$(hq claim --where '{"group": "laptops"}' --as laptop7) || exit
   part() { printf '%s' "$claim" | python3 -c "import json, sys; print(json.load(sys.stdin)['$1'])"; }
-  if sh -c "$(part command)" > log 2>&1; then how=succeeded; else how=failed; fi
+  work="import json, os, sys; claim = json.load(sys.stdin); os.environ.update(claim['environment'])"
+  work="$work; os.execlp('sh', 'sh', '-c', claim['command'])"
+  if printf '%s' "$claim" | python3 -c "$work" > log 2>&1; then how=succeeded; else how=failed; fi
   hq finish "$(part job)" $how --run "$(part run)" --output log
-a command that needs its environment finds it in the same document; long work renews: hq renew "$(part run)"""
+by its environment the command finds the server, its job and its claim; long work renews: hq renew "$(part run)"""
 
 
 def add_commands(section: Section) -> None:
@@ -40,6 +42,7 @@ def add_commands(section: Section) -> None:
     )
     renew = section.add("renew", renew_claim, "keep a claim; fails where nobody wants the work any more")
     renew.add_argument("claim", metavar="RUN", help="what hq claim printed as run")
+    renew.add_argument("--seconds", metavar="N", type=positive, help="for so many from now on (default: as before)")
     renew.add_argument("--progress", metavar="PERCENT", type=float, help="how much is done, 0 to 100")
     finish = section.add("finish", finish_job, "say how claimed work ended")
     finish.add_argument("job", metavar="JOB", type=job_id)
@@ -69,7 +72,7 @@ def claim_job(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
 def renew_claim(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     """`hq renew`."""
     progress = None if args.progress is None else args.progress / 100
-    answer = farm.call("renewClaim", args.claim, None, progress)
+    answer = farm.call("renewClaim", args.claim, args.seconds, progress)
     if screen.as_json:
         screen.json(answer)
     elif not answer["wanted"]:
@@ -91,7 +94,7 @@ def finish_job(farm: Farm, args: argparse.Namespace, screen: Screen) -> Exit:
     if screen.as_json:
         screen.json(answer)
     elif answer["status"] == "cancelled":
-        screen.note("the work was cancelled meanwhile")
+        screen.note("the work was cancelled or marked as done meanwhile")
     return Exit.OK
 
 

@@ -57,7 +57,7 @@ def _facts(client: dict[str, Any], groups: str, now: datetime) -> dict[str, Any]
     ram = " free of ".join(filter(None, (memory(client["memoryFree"]), memory(client["memory"]))))
     speed = f", {client['cpuSpeed']} MHz" if client["cpuSpeed"] else ""
     return {
-        "remarks": remarks(client),
+        "remarks": remarks(client, now),
         "description": client["description"],
         "groups": groups,
         "available": spoken(client["availabilityRules"]),
@@ -67,7 +67,7 @@ def _facts(client: dict[str, Any], groups: str, now: datetime) -> dict[str, Any]
         "platform": client["platform"],
         "address": client["ip"],
         "listens on": client["port"] or "",
-        "CPUs": "" if client["outside"] else f"{client['cpus']}{speed}",
+        "CPUs": f"{client['cpus']}{speed}" if client["cpus"] else "",
         "load": "" if client["outside"] else f"{client['load']:.1f}",
         "memory": ram,
         "disk": disk,

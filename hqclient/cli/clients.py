@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from hqclient.farm import Farm
+from hqserver.domain.runner import ASKS_ITSELF
 
 from .conditions import kilobytes
 from .exits import Exit
@@ -109,19 +110,19 @@ def _row(client: dict[str, Any], groups: Mapping[int, str], now: datetime) -> li
     running = client.get("runningJobs") or []
     jobs = ", ".join(map(str, running[:5])) + (f" and {len(running) - 5} more" if len(running) > 5 else "")
     heard = between(client.get("lastHeartbeat"), now)
-    outside = bool(client.get("outside"))  # a runner that says nothing of its machine
+    outside = bool(client.get("outside"))  # a runner, which tells no load
     return [
         Cell(client["id"]),
         Cell(client.get("label") or client.get("hostname", "")),
         status(client),
-        Cell("" if outside else client.get("cpus", "")),
+        Cell(client.get("cpus") or ""),  # 0 of a runner that did not say
         Cell("" if outside else f"{client.get('load') or 0.0:.1f}"),
         Cell(memory(client.get("memory"))),
         Cell(client.get("platform", "")),
         Cell(f"{heard} ago" if heard else "never", "faint"),
         Cell(group_names(client, groups)),
         Cell(jobs),
-        Cell(remarks(client), "faint"),
+        Cell(remarks(client, now), "faint"),
     ]
 
 
@@ -129,10 +130,10 @@ def status(client: Mapping[str, Any]) -> Cell:
     """Whether the client is free, in a word."""
     if client.get("disabled"):
         return Cell("disabled", "faint")
+    if client.get("outside") and (client.get("runningJobs") or not kept_from_work(client)):
+        return Cell("runner", "running" if client.get("runningJobs") else "faint")
     if client.get("runningJobs"):
         return Cell("running", "running")
-    if client.get("outside"):
-        return Cell("runner", "faint")
     return Cell("free", "good") if client.get("available") else Cell("unavailable", "bad")
 
 
@@ -141,9 +142,20 @@ def group_names(client: Mapping[str, Any], groups: Mapping[int, str]) -> str:
     return ", ".join(groups.get(group_id, f"group {group_id}") for group_id in client.get("groups") or ())
 
 
-def remarks(client: Mapping[str, Any]) -> str:
-    """Why it takes no jobs, and what is to be known of its code; "" for nothing."""
-    because = "" if client.get("disabled") else str(client.get("unavailableBecause") or "")
+def kept_from_work(client: Mapping[str, Any]) -> str:
+    """Why it takes no jobs, "" where it does, and of a runner that has only to ask for them."""
+    because = str(client.get("unavailableBecause") or "")
+    return "" if client.get("outside") and because == ASKS_ITSELF else because
+
+
+def remarks(client: Mapping[str, Any], now: datetime) -> str:
+    """What a runner does that asks for its work itself, why a client takes no jobs, and what is to be known of its
+    code; "" for nothing. `now`: the server's time."""
+    asks = ""
+    if client.get("outside"):
+        heard = between(client.get("lastHeartbeat"), now)
+        asks = "at work" if client.get("runningJobs") else f"idle, last asked {heard} ago"
+    because = "" if client.get("disabled") else kept_from_work(client)
     failed = client.get("upgradeError")
     upgrade = f"upgrade failed: {failed}" if failed else "needs upgrade" if client.get("needsUpgrade") else ""
-    return "; ".join(part for part in (because, _WANTED.get(client.get("wanted") or "", ""), upgrade) if part)
+    return "; ".join(part for part in (asks, because, _WANTED.get(client.get("wanted") or "", ""), upgrade) if part)

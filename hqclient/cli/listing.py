@@ -53,6 +53,7 @@ examples:
   hq list --by ada --status failed --since 1d
   hq list --name 'shot_0[1-3]*' --status succeeded --sort=-endTime
   hq list --parent 42
+  hq list --id 42 --id 43         hq list --all --min-id 1000 --max-id 1999
 """
 
 
@@ -72,6 +73,10 @@ def add_command(section: Section) -> None:
     parser.add_argument("--property", metavar="NAME=TEXT", action="append", help="with exactly this property")
     parser.add_argument("--client", metavar="CLIENT", action="append", help="that ran or run on one of these")
     parser.add_argument("--group", metavar="GROUP", action="append", help="that ask for one of these groups of clients")
+    parser.add_argument("--id", metavar="JOB", type=job_id, action="append", help="this job; repeat it for several")
+    parser.add_argument("--uuid", metavar="UUID", action="append", help="the job with this uuid; repeat it for several")
+    parser.add_argument("--min-id", metavar="JOB", type=job_id, help="this job and later ones")
+    parser.add_argument("--max-id", metavar="JOB", type=job_id, help="this job and earlier ones")
     parser.add_argument("--priority", metavar="N", type=count)
     for name, meaning in _TIMES.items():
         parser.add_argument(f"--{name}", metavar="WHEN", help=meaning)
@@ -129,18 +134,25 @@ def _words(given: Sequence[str] | None) -> list[str]:
 
 def _narrows(args: argparse.Namespace) -> bool:
     """Whether the caller asked for anything but the list that comes without options."""
-    options = ("status", "all", "name", "text", "by", "root", "parent", "tag", "property", "client", "group")
+    options = (
+        *("status", "all", "name", "text", "by", "root", "parent", "tag", "property", "client", "group"),
+        *("id", "uuid", "min_id", "max_id"),
+    )
     times = (name.replace("-", "_") for name in _TIMES)
     return args.priority is not None or any(getattr(args, name) for name in (*options, *times))
 
 
 def _filter(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
     """The filter that the options mean. `now` is the server's time. Raises `BadUsage`."""
-    below = args.root is not None or args.parent is not None
+    named = args.root or args.parent or args.id or args.uuid
     wanted = {
         "status": _statuses(args),
-        "rootsOnly": not (args.children or below),
+        "rootsOnly": not (args.children or named),
         **{name: getattr(args, name) for name in ("name", "text", "root", "parent", "client", "group", "priority")},
+        "ids": args.id,
+        "uuids": args.uuid,
+        "minId": args.min_id,
+        "maxId": args.max_id,
         "submittedBy": args.by,
         "tags": args.tag,
         "properties": _properties(args.property),
@@ -153,7 +165,8 @@ def _filter(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
 
 def _statuses(args: argparse.Namespace) -> list[str] | None:
     if not args.status:
-        every = args.all or args.root is not None or args.parent is not None or args.ended_since or args.ended_before
+        named = args.root or args.parent or args.id or args.uuid
+        every = args.all or named or args.ended_since or args.ended_before
         return None if every else [str(status) for status in JobStatus if status not in FINISHED_JOB]
     names = _words(args.status)
     for name in names:

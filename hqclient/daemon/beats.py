@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hqserver.domain.declining import Declining
 from hqserver.domain.run import Stream
 
 from .caution import Caution
@@ -109,6 +110,7 @@ class Beats:
         self._shipment = self._shipping.next_shipment(ended, live, now)
         sent = [each for each in reports if each["kind"] != ENDED or each["run"] in self._shipment.complete]
         self._said_something = bool(sent or self._shipment.pieces)
+        declining = self._work.declining(now) or (Declining.DISK if self._disk_is_low else None)
         return {
             "load": load.load,
             "memoryFree": load.memory_free_kb,
@@ -117,7 +119,8 @@ class Beats:
             "utcOffset": utc_offset_minutes(),
             "highestJob": self.highest_job(),
             "spare": self._work.spare(now),
-            "accepting": self._work.accepting(now) and not self._disk_is_low,
+            "accepting": declining is None,
+            "declining": declining or "",
             "queued": self._work.unreported(report["run"] for report in sent),
             "progress": self._shipment.progress,
             **self._pieces(),

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable
 from itertools import count
 
+from hqserver.domain.declining import Declining
+
 from .cpu_queue import CpuQueue
 from .held import KILL_MARGIN_SECONDS, Run, Status
 from .instructions import Discard, ForceKill, Instruction, Keep, Launch, Orphan, Renew, Send
@@ -258,9 +260,11 @@ class Work:
         """How many runs may wait here beyond those that have CPUs, those that wait already included."""
         return 0 if self.draining else self.queue.spare(now)
 
-    def accepting(self, now: float) -> bool:
-        """Whether new runs are welcome."""
-        return not self.draining and now >= self._sick_until
+    def declining(self, now: float) -> Declining | None:
+        """Why new runs are not welcome, None where they are."""
+        if self.draining:
+            return Declining.DRAINING
+        return Declining.TROUBLE if now < self._sick_until else None
 
     def live(self) -> list[Run]:
         """The runs whose command runs, or is about to."""

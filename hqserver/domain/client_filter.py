@@ -65,7 +65,7 @@ _READERS = {
     "sick": _Reader(as_flag, _is("sick"), ["sick"]),
     "needsUpgrade": _Reader(as_flag, _is("needsUpgrade"), ["needsUpgrade"]),
     "minCpus": _Reader(as_integer(0), _at_least("cpus"), ["cpus"]),
-    "minMemory": _Reader(as_integer(0), _at_least("memory"), ["memory"]),
+    "minMemory": _Reader(as_integer(0, 2**53), _at_least("memory"), ["memory"]),
 }
 
 CLIENT_FILTER_KEYS = tuple(_READERS)

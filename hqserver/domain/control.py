@@ -5,17 +5,21 @@ One table: `changeJobs`, `changeWork`, the command line, the page and the dialec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from .errors import BadParameters, near_match
+from .errors import BadParameters, TooLarge, near_match
 from .status import FINISHED_WORK, WORK_ON_CLIENT, WorkStatus
 from .values import Wrong, as_flag, as_integer, as_text
 
 LONGEST_REASON = 5_000
 """Characters of a reason. It is kept in the history of each job that changes, so a long one would fill the disk."""
+
+MOST_IN_CHANGES = 32_000_000
+"""Characters that `modifyJobs` may write in one transaction: those of its changes, for each job."""
 
 
 class Action(StrEnum):
@@ -148,6 +152,20 @@ def parse_options(action: Action, given: Mapping[str, Any] | None) -> Options:
     if "changes" in found and not isinstance(found["changes"], Mapping):
         raise BadParameters("options.changes must be a dictionary of properties")
     return Options(**found)
+
+
+def check_size(changes: Mapping[str, Any], jobs: int) -> None:
+    """Raises `TooLarge` where these changes of so many jobs are too much to write at once. One can be changed always.
+
+    What a caller sends once would be stored for each job, while everybody who writes waits.
+    """
+    characters = len(json.dumps(changes, ensure_ascii=False, default=str))
+    most = max(MOST_IN_CHANGES // characters, 1)
+    if jobs > most:
+        raise TooLarge(
+            f"{characters} characters of changes for each of {jobs} jobs are more than {MOST_IN_CHANGES}; "
+            f"at most {most} {'job' if most == 1 else 'jobs'} at once can have them"
+        )
 
 
 @dataclass(frozen=True, slots=True)

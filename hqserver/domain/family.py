@@ -26,6 +26,7 @@ def rollup(
     has_run: bool,
     children_unfinished: int,
     children_failed: int,
+    children_ending: int = 0,
     held: str = "",
     pending: int = 0,
     by_hand: bool = False,
@@ -34,12 +35,14 @@ def rollup(
 
     `work` counts its work items by status, `cancelled` says that somebody cancelled the job, `has_run` that its
     command was started at least once, `held` what holds it back ("pause", "block" or ""); the children are its direct
-    ones. `pending` of its work items wait only for their hooks. `by_hand`: somebody marked the job as done.
+    ones; `children_ending` of them were cancelled and have not ended yet: a job is not `cancelled` while clients may
+    still kill what was cancelled below it. `pending` of its work items wait only for their hooks. `by_hand`: somebody
+    marked the job as done.
     """
     for status in WORK_ON_CLIENT:
         if work.get(status):
             return _HOLDING[status]
-    if cancelled:
+    if cancelled and not children_ending:
         return JobStatus.CANCELLED
     left = work.get(WorkStatus.QUEUED) or work.get(WorkStatus.RUNNABLE) or work.get(WorkStatus.BLOCKED)
     if children_unfinished:

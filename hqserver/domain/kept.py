@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from . import frames
-from .agenda import MOST_PIECES, Agenda, Piece
+from .agenda import LONGEST_PIECE_NAME, MOST_PIECES, Agenda, Piece
+from .entry import Entry, as_job_ids, as_mapping, as_status, as_time, optional
 from .errors import BadSpecification, TooLarge, near_match
 from .job import PROGRESS_UNIT
 from .jobspec import JobSpec, parse_jobspec
@@ -33,15 +34,14 @@ MOST_LINES = 500_000
 MOST_IN_RESULTS = 32 * 1024 * 1024
 """Characters of the results of all the jobs of a document together."""
 
+OUTCOMES = ("exit", "empty", "byHand", "imported")
+"""How a job that succeeded may have come to it."""
+
 AGENDA_AS_WRITTEN = ("agenda", "chunk", "partitions", "order")
 """Properties that say how an agenda was asked for. What it became stands in `work`."""
 
-_T = TypeVar("_T")
-_LATEST = 1e11
 
-
-@dataclass(frozen=True, slots=True)
-class KeptWork:
+class KeptWork(NamedTuple):
     """A work item: of the agenda, or the one without a name. `place`: where it stands in the order of its job's work;
     `progress` in `PROGRESS_UNIT`; `duration_ms`: the run time of one that succeeded."""
 
@@ -86,6 +86,7 @@ class KeptJob:
     place: str
     spec: JobSpec
     status: JobStatus
+    outcome: str
     times: KeptTimes
     tries: int
     cancelled: bool
@@ -101,29 +102,6 @@ class KeptJob:
 
     result: str | None
     """JSON; None without one."""
-
-
-class _Entry:
-    """A dictionary of the document, read key by key; what is wrong names the place."""
-
-    def __init__(self, value: Any, place: str):
-        self.place = place
-        if not isinstance(value, Mapping):
-            raise BadSpecification(f"{place} must be a dictionary, not {value!r:.80}")
-        self._values = value
-
-    def read(self, key: str, reader: Callable[[Any], _T], default: Any = None) -> _T:
-        value = self._values.get(key)
-        if value is None:
-            value = default
-        try:
-            return reader(value)
-        except Wrong as problem:
-            raise BadSpecification(f"{self.place}.{key} {problem}, not {value!r:.80}") from None
-
-    def each(self, key: str) -> list[_Entry]:
-        entries = self.read(key, _as_list, ())
-        return [_Entry(value, f"{self.place}.{key}[{index}]") for index, value in enumerate(entries)]
 
 
 def parse_kept(document: Any) -> list[KeptJob]:
@@ -147,7 +125,7 @@ def parse_kept(document: Any) -> list[KeptJob]:
     jobs: list[KeptJob] = []
     pieces = lines = characters = 0
     for index, entry in enumerate(entries):
-        jobs.append(_job(_Entry(entry, f"jobs[{index}]")))
+        jobs.append(_job(Entry(entry, f"jobs[{index}]")))
         pieces += len(jobs[-1].work)
         lines += len(jobs[-1].history) + len(jobs[-1].notes)
         if pieces > MOST_PIECES or lines > MOST_LINES:
@@ -169,7 +147,7 @@ def _check_links(jobs: Sequence[KeptJob]) -> None:
                 raise BadSpecification(f"{job.place}.children names job {child}, which the document does not hold")
 
 
-def _job(entry: _Entry) -> KeptJob:
+def _job(entry: Entry) -> KeptJob:
     work = tuple(_work(each) for each in entry.each("work"))
     status = entry.read("status", _as_job_status)
     return KeptJob(
@@ -177,32 +155,33 @@ def _job(entry: _Entry) -> KeptJob:
         place=entry.place,
         spec=_specification(entry, [each.piece for each in work], [each.place for each in work]),
         status=status,
+        outcome=entry.read("outcome", _as_outcome, ""),
         times=_times(entry),
-        tries=entry.read("triesLeft", as_integer(0), 0),
+        tries=entry.read("triesLeft", _as_number, 0),
         cancelled=entry.read("cancelled", as_flag, False),
         by_hand=entry.read("byHand", as_flag, False),
-        deleted_failed=entry.read("deletedFailed", as_integer(0), 0),
+        deleted_failed=entry.read("deletedFailed", _as_number, 0),
         warns_of_blocked_clients=entry.read("showBlockedClientsWarning", as_flag, True),
-        children=tuple(dict.fromkeys(entry.read("children", _as_job_ids, ()))),
-        first_parent=entry.read("firstParent", _optional(as_job_id)),
+        children=tuple(dict.fromkeys(entry.read("children", as_job_ids, ()))),
+        first_parent=entry.read("firstParent", optional(as_job_id)),
         work=work,
         history=tuple(_line(each) for each in entry.each("logs")),
-        notes=tuple((each.read("time", _as_time), each.read("text", _as_note)) for each in entry.each("notes")),
-        result=entry.read("result", _optional(lambda value: result_text(value, f"{entry.place}.result"))),
+        notes=tuple((each.read("time", as_time), each.read("text", _as_note)) for each in entry.each("notes")),
+        result=entry.read("result", optional(lambda value: result_text(value, f"{entry.place}.result"))),
     )
 
 
-def _specification(entry: _Entry, pieces: list[Piece], places: list[int]) -> JobSpec:
+def _specification(entry: Entry, pieces: list[Piece], places: list[int]) -> JobSpec:
     """The specification, with the pieces of work as its agenda where they have names."""
     place = f"{entry.place}.specification"
-    document = dict(entry.read("specification", _as_mapping))
+    document = dict(entry.read("specification", as_mapping))
     written = {name: document.pop(name) for name in AGENDA_AS_WRITTEN if document.get(name)}
     for name in ("children", "childrenIds", "parentIds", "stubId", "childStubIds", "submitKey"):
         if document.get(name):
             raise BadSpecification(f"{place}.{name}: the links of a kept job stand in its children")
     named = [piece.name for piece in pieces if piece.name]
     if named:
-        document["agenda"] = [{"name": name} for name in named]
+        document["agenda"] = [{"name": named[0]}]  # for all of them: what can be wrong with a piece is judged with it
     try:
         (spec,) = parse_jobspec(document, refuse_unknown=False)
         written = {name: PROPERTIES[name].parse(value) for name, value in written.items()}
@@ -212,6 +191,7 @@ def _specification(entry: _Entry, pieces: list[Piece], places: list[int]) -> Job
         raise BadSpecification(f"{place}: its agenda {problem}") from None
     agenda = None
     if named:
+        _check_unique(named, f"{entry.place}.work")
         text: dict[str, object] = {name: value for name, value in written.items() if isinstance(value, str | int)}
         agenda = Agenda(tuple(pieces), tuple(places), text)
     expected = len(named) if named else int(bool(spec.command or spec.hooks))
@@ -220,67 +200,59 @@ def _specification(entry: _Entry, pieces: list[Piece], places: list[int]) -> Job
     return replace(spec, agenda=agenda, place=place)
 
 
-def _work(entry: _Entry) -> KeptWork:
+def _check_unique(names: Sequence[str], place: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise BadSpecification(f"{place} names two pieces {name!r}")
+        seen.add(name)
+
+
+def _work(entry: Entry) -> KeptWork:
     status = entry.read("status", _as_work_status)
     succeeded = status is WorkStatus.SUCCEEDED
-    duration = entry.read("milliseconds", _optional(as_integer(0, 2**53)))
+    duration = entry.read("milliseconds", _as_milliseconds)
     return KeptWork(
         piece=_piece(entry),
-        place=entry.read("place", as_integer(-LARGEST_INTEGER), 0),
+        place=entry.read("place", _as_place, 0),
         status=status,
-        tries=entry.read("triesLeft", as_integer(0), 0),
-        progress=PROGRESS_UNIT if succeeded else entry.read("progress", as_integer(0, PROGRESS_UNIT), 0),
+        tries=entry.read("triesLeft", _as_number, 0),
+        progress=PROGRESS_UNIT if succeeded else entry.read("progress", _as_progress, 0),
         duration_ms=(duration or 0) if succeeded else None,
         by_hand=entry.read("byHand", as_flag, False),
     )
 
 
-def _piece(entry: _Entry) -> Piece:
-    first, last = (entry.read(key, _optional(as_integer(-LARGEST_INTEGER))) for key in ("first", "last"))
+def _piece(entry: Entry) -> Piece:
+    first, last = entry.read("first", _as_frame), entry.read("last", _as_frame)
     text = entry.read("frames", _as_frames, "")
     if not (first is None) == (last is None) == (not text):
         raise BadSpecification(f"{entry.place} must have first, last and frames, or none of them")
-    name = entry.read("name", as_text, "").strip()
+    name = entry.read("name", _as_piece_name, "")
     return Piece(name, first, last, text, entry.read("package", as_texts_by_name, {}))
 
 
-def _times(entry: _Entry) -> KeptTimes:
+def _times(entry: Entry) -> KeptTimes:
     names = ("runnableTime", "startTime", "commandStartTime", "commandEndTime", "endTime")
-    return KeptTimes(entry.read("queueTime", _as_time), *(entry.read(name, _optional(_as_time)) for name in names))
+    return KeptTimes(entry.read("queueTime", as_time), *(entry.read(name, optional(as_time)) for name in names))
 
 
-def _line(entry: _Entry) -> KeptLine:
+def _line(entry: Entry) -> KeptLine:
     texts = (entry.read(name, as_text, "") for name in ("event", "status", "message", "client"))
-    return KeptLine(entry.read("time", _as_time), *texts)
+    return KeptLine(entry.read("time", as_time), *texts)
 
 
 # Single values -------------------------------------------------------------------------------------------------------
 
 
-def _optional(reader: Callable[[Any], _T]) -> Callable[[Any], _T | None]:
-    return lambda value: None if value is None else reader(value)
-
-
-def _as_list(value: Any) -> Sequence[Any]:
-    if not isinstance(value, list | tuple):
-        raise Wrong("must be a list")
-    return value
-
-
-def _as_mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise Wrong("must be a dictionary")
-    return value
-
-
-def _as_job_ids(value: Any) -> tuple[int, ...]:
-    return tuple(as_job_id(each) for each in _as_list(value))
-
-
-def _as_time(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
-        raise Wrong("must be a time in seconds since 1970, UTC")
-    return float(value)
+# Those that are read for each piece of work are made once: a document may have 250,000 of them.
+_as_number = as_integer(0)
+_as_place = as_integer(-LARGEST_INTEGER)
+_as_frame = optional(_as_place)
+_as_progress = as_integer(0, PROGRESS_UNIT)
+_as_milliseconds = optional(as_integer(0, 2**53))
+_WORK_STATUSES = {str(each): each for each in WorkStatus}
+_JOB_STATUSES = {str(each): each for each in JobStatus}
 
 
 def _as_note(value: Any) -> str:
@@ -290,27 +262,30 @@ def _as_note(value: Any) -> str:
     return text
 
 
+def _as_piece_name(value: Any) -> str:
+    name = as_text(value).strip()
+    if len(name) > LONGEST_PIECE_NAME:
+        raise Wrong(f"must have at most {LONGEST_PIECE_NAME} characters")
+    return name
+
+
 def _as_frames(value: Any) -> str:
     text = as_text(value).strip()
-    if text:
+    if text and not (len(text) < 10 and text.isascii() and text.isdecimal()):
         deque(frames.ranges(text), maxlen=0)  # raises for what is none
     return text
 
 
 def _as_job_status(value: Any) -> JobStatus:
-    return _as_word(JobStatus, value)
+    return as_status(value, _JOB_STATUSES)
 
 
 def _as_work_status(value: Any) -> WorkStatus:
-    return _as_word(WorkStatus, value)
+    return as_status(value, _WORK_STATUSES)
 
 
-_Word = TypeVar("_Word", JobStatus, WorkStatus)
-
-
-def _as_word(words: type[_Word], value: Any) -> _Word:
-    try:
-        return words(value)
-    except ValueError:
-        hint = near_match(str(value), [str(each) for each in words])
-        raise Wrong(f"must be a status{hint}") from None
+def _as_outcome(value: Any) -> str:
+    if value not in ("", *OUTCOMES):
+        hint = near_match(str(value), OUTCOMES)
+        raise Wrong(f"must be one of {', '.join(OUTCOMES)}, not {str(value)!r:.80}{hint}")
+    return str(value)

@@ -83,25 +83,29 @@ def _hosts_wanted(value: Any) -> int | None:
 
 
 def _limit(high: int) -> Callable[[Any], int]:
-    """A reader of limits up to `high`; 0 = unlimited, which below 0 and blank mean too (CONTRACT 2.1)."""
+    """A reader of limits up to `high`; 0 and blank ask for none."""
 
     def read(value: Any) -> int:
         if isinstance(value, str) and not value.strip():
             return 0
-        return max(as_integer(-high, high)(value), 0)
+        found = as_integer(-(2**60), 2**60)(value)
+        if found < 0:
+            raise Wrong("must be 0 or more")
+        return as_integer(0, high)(found)
 
     return read
 
 
-def _lease(value: Any) -> int:
-    """Seconds of a strict lease; blank and 0 mean none. One that outlasts any repair of a network would be none too."""
+def _longest_time(value: Any) -> int:
+    """Seconds; HQueue's `maxTime` means unlimited below 0 as well (CONTRACT 2.1)."""
     if isinstance(value, str) and not value.strip():
         return 0
-    return as_integer(0, LONGEST_LEASE_SECONDS)(value)
+    return max(as_integer(-LARGEST_INTEGER)(value), 0)
 
 
 _seconds_limit = _limit(LARGEST_INTEGER)
 _kilobytes_limit = _limit(2**53)
+_lease = _limit(LONGEST_LEASE_SECONDS)  # one that outlasts any repair of a network would be none
 
 
 def _resources(value: Any) -> dict[str, int]:
@@ -210,7 +214,7 @@ PROPERTIES: dict[str, Property] = {
         "the work given out again; at most 604800, a week; 0 = none.",
     ),
     "maxTime": Property(
-        _seconds_limit, "max_time", "Seconds after which its command is cancelled; 0 or below = unlimited."
+        _longest_time, "max_time", "Seconds after which its command is cancelled; 0 or below = unlimited."
     ),
     "onSuccess": Property(_command, Hook.ON_SUCCESS, "Commands run when the job succeeds."),
     "onError": Property(_command, Hook.ON_ERROR, "Commands run when the job fails."),

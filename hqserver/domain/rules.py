@@ -16,6 +16,7 @@ from .platforms import platform_key
 from .reason import Reason
 from .requirement import Requirement
 from .resources import Stock
+from .runner import offered
 from .seat import Seat, Wanted, cpus_wanted, has_room, would_queue
 from .shortlist import Shortlist
 from .tags import SINGLE, why_not_beside
@@ -87,10 +88,14 @@ def _cpus_passing(wanted: Wanted, among: Set[int], clients: Shortlist, stock: St
     return among & frozenset().union(*(having for number, having in by_number.items() if float(number) >= cpus))
 
 
+def _cpus_shown(facts: ClientFacts) -> str:
+    return str(offered(facts.cpus) or "it did not say how many")
+
+
 def _cpus_told(wanted: Wanted, seat: Seat, stock: Stock) -> Iterable[Reason]:
     asked = str(wanted.requirement.cpus or "all of its client")
     remedy = f"let it ask for {seat.facts.cpus} or fewer: {_modify(wanted, f'cpus={seat.facts.cpus}')}"
-    yield _reason("cpus", asked, str(seat.facts.cpus), not _cpus_unmet(wanted, seat, stock), remedy)
+    yield _reason("cpus", asked, _cpus_shown(seat.facts), not _cpus_unmet(wanted, seat, stock), remedy)
 
 
 def _conditions_unmet(wanted: Wanted, seat: Seat, stock: Stock) -> str:
@@ -118,7 +123,7 @@ _SHOWN: dict[str, Callable[[ClientFacts], str]] = {
     "os": lambda facts: platform_key(facts.platform),
     "platform": lambda facts: facts.platform,
     "memory": lambda facts: f"{facts.memory} kB",
-    "cpus": lambda facts: str(facts.cpus),
+    "cpus": _cpus_shown,
 }
 
 
@@ -169,6 +174,8 @@ def _room_unmet(wanted: Wanted, seat: Seat, stock: Stock) -> str:
     if has_room(wanted.requirement.cpus, seat):
         return ""
     needed = cpus_wanted(wanted.requirement, seat)
+    if not offered(seat.facts.cpus):
+        return "runs something, and one of the two jobs needs the whole machine"
     return f"has {max(seat.cpus_free, 0)} of {seat.facts.cpus} CPUs free, the job needs {needed}"
 
 
@@ -179,7 +186,8 @@ def _room_passing(wanted: Wanted, among: Set[int], clients: Shortlist, stock: St
 def _room_told(wanted: Wanted, seat: Seat, stock: Stock) -> Iterable[Reason]:
     if _cpus_unmet(wanted, seat, stock):
         return  # it has too few, free or not
-    found = f"{max(seat.cpus_free, 0)} of {seat.facts.cpus}"
+    counted = offered(seat.facts.cpus)
+    found = f"{max(seat.cpus_free, 0)} of {counted}" if counted else _cpus_shown(seat.facts)
     asked = str(wanted.requirement.cpus or "all of its client")
     if would_queue(wanted, seat) and not has_room(wanted.requirement.cpus, seat):
         yield Reason("freeCpus", asked, f"{found}, but it queues work behind what it runs", True)

@@ -13,7 +13,13 @@ from .values import LARGEST_INTEGER, Wrong, as_integer, as_text
 
 MOST_CPUS = 100_000
 """What a runner is taken to offer that does not say: all of a machine's CPUs for a job that asks for them, and never
-too few for others."""
+too few for others. People and callers are shown 0 for it (`offered`)."""
+
+ASKS_ITSELF = "is a runner that asks for its work itself"
+"""Why the server gives a runner nothing unasked; completes "<client> ..."."""
+
+MOST_MEMORY = 2**53
+"""In kB, as for daemons: what a double, which carries large numbers, still holds exactly."""
 
 LONGEST_CLAIM_SECONDS = 7 * 86_400
 _LONGEST_REASON = 10_000
@@ -51,6 +57,11 @@ class Finish:
     output: bytes = b""
     result: Any = None
     has_result: bool = False
+
+
+def offered(cpus: int) -> int:
+    """CPUs as they are shown: 0, nobody said, for `MOST_CPUS`."""
+    return 0 if cpus >= MOST_CPUS else cpus
 
 
 def shorter_lease(asked: int, of_job: int) -> int:
@@ -119,7 +130,7 @@ _OF_RUNNER: dict[str, Callable[[Any], Any]] = {
     "name": as_text,
     "platform": as_text,
     "cpus": as_integer(1, MOST_CPUS),
-    "memory": as_integer(0),
+    "memory": as_integer(0, MOST_MEMORY),
 }
 _OF_FINISH: dict[str, Callable[[Any], Any]] = {
     "status": _status,

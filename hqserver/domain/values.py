@@ -22,6 +22,8 @@ def as_text(value: Any) -> str:
 
     Numbers are taken too: Perl's XML-RPC libraries send a text such as "1040" as one.
     """
+    if type(value) is str and value.isascii() and "\0" not in value:
+        return value  # nearly all there are
     if value is None:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -39,6 +41,8 @@ def as_integer(low: int, high: int = LARGEST_INTEGER) -> Callable[[Any], int]:
     """A reader of whole numbers from `low` to `high`, taken as numbers or as text."""
 
     def read(value: Any) -> int:
+        if type(value) is int and low <= value <= high:
+            return value
         if isinstance(value, str):
             # Houdini's menus send "5 (Medium)" (CONTRACT 9.5).
             found = re.fullmatch(r"\s*([+-]?[0-9]{1,12})\s*(\(.*\))?\s*", value)

@@ -142,7 +142,11 @@ def _in_pieces(encoded: Iterable[bytes]) -> Iterator[bytes]:
 def _asked_for(request: WebRequest) -> tuple[int, EventFilter]:
     """The cursor and the filter. A reader that comes back says with `Last-Event-ID` where it was, whatever its address
     still says. Raises `Refusal`."""
-    query = dict(request.query)
+    if "after" in request.repeated:
+        raise Refusal(400, f"after takes one value, and is given {len(request.repeated['after'])} times")
+    # A list may be written as one value or as several; a blank one names nothing.
+    joined = {name: ",".join(filter(None, values)) for name, values in request.repeated.items()}
+    query = {**request.query, **joined}
     asked = query.pop("after", "")
     text = request.headers.get("last-event-id", "").strip() or asked or "0"
     if not (text == "-1" or (text.isascii() and text.isdigit() and len(text) < 16)):

@@ -60,8 +60,12 @@ def web_request(head: Head, peer: str) -> WebRequest:
     """The request that the pages are asked. Raises `Refusal` for a query of more than 100 names."""
     path, _, query = head.target.partition("?")
     try:
-        names = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=100))
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=100)
     except ValueError:
         raise Refusal(400, "the query has more than 100 names") from None
     headers = {name: value for name, value in head.headers.items() if name != "authorization"}
-    return WebRequest(unquote(path, errors="replace"), names, headers, head.method, peer)
+    names = dict(pairs)
+    repeated = {}
+    if len(names) < len(pairs):
+        repeated = {name: found for name in names if len(found := [value for each, value in pairs if each == name]) > 1}
+    return WebRequest(unquote(path, errors="replace"), names, headers, head.method, peer, repeated)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hqserver.domain.errors import FarmError
+from hqserver.domain.errors import Busy, FarmError
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,7 +22,8 @@ class Failed(Exception):
 class LongTask:
     """Whoever asks for it while it is done is told how far it is; its end is told to whoever asks next.
 
-    It ends with the database: what it writes after that raises `Busy`.
+    It ends with the database: what it writes after that raises `Busy`. Then there is no more to tell of it than to ask
+    again, and whoever asks is refused so.
     """
 
     def __init__(self, name: str):
@@ -39,7 +40,7 @@ class LongTask:
     def ask(self, work: Callable[[Tell], None], seconds: float, first: Mapping[str, Any]) -> dict[str, Any]:
         """Have `work` done, unless it is being done or the last one's end was not told yet, and wait for its end for at
         most so long. The answer: `running`, `failed` (a sentence, "" for success), and what the work told; what is
-        known `first`, before it tells anything."""
+        known `first`, before it tells anything. Raises `Busy` where the server is ending."""
         with self._guard:
             current = self._current
             if current is None:
@@ -49,6 +50,8 @@ class LongTask:
         with self._guard:
             if ended and self._current is current:
                 self._current = None
+        if ended and current.interrupted:
+            raise Busy(current.failed)
         return {"running": not ended, "failed": current.failed, **current.told}
 
 
@@ -57,6 +60,7 @@ class _Current:
         self.name, self.work = name, work
         self.ended = threading.Event()
         self.failed = ""
+        self.interrupted = False
         self.told = dict(first)
 
     def tell(self, **known: Any) -> None:
@@ -66,7 +70,7 @@ class _Current:
         try:
             self.work(self.tell)
         except (FarmError, Failed) as problem:
-            self.failed = str(problem)
+            self.failed, self.interrupted = str(problem), isinstance(problem, Busy)
             _LOG.warning("%s ended early: %s", self.name, problem)
         except Exception:
             self.failed = "it failed; the server's log says how"

@@ -26,6 +26,7 @@ class Presence:
     sequence: int = 0
     spare: int = 0
     accepting: bool = True
+    declining: str = ""
     lost: bool = False
     orders_waiting: bool = True
     unsaved: bool = False

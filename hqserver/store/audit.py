@@ -15,7 +15,8 @@ SELECT status, count(*), sum(claimable), sum(progress), sum(iif(status IN ({word
 FROM work WHERE job_id = ? GROUP BY status
 """
 _FAMILY = f"""
-SELECT count(*), ifnull(sum(ended_at IS NULL), 0), ifnull(sum(status IN ({words(FAILED_JOB)})), 0)
+SELECT count(*), ifnull(sum(ended_at IS NULL), 0), ifnull(sum(status IN ({words(FAILED_JOB)})), 0),
+    ifnull(sum(ended_at IS NULL AND cancelled = 1), 0)
 FROM family JOIN job ON job.id = child_id WHERE parent_id = ?
 """
 _PRESENCE = """
@@ -65,10 +66,11 @@ def count_parents(connection: sqlite3.Connection, job_id: int) -> int:
     return int(connection.execute("SELECT count(*) FROM family WHERE child_id = ?", (job_id,)).fetchone()[0])
 
 
-def count_children(connection: sqlite3.Connection, job_id: int) -> tuple[int, int, int]:
-    """How many children the job has, how many of them have not ended, and how many did not succeed."""
-    children, unfinished, failed = connection.execute(_FAMILY, (job_id,)).fetchone()
-    return children, unfinished, failed
+def count_children(connection: sqlite3.Connection, job_id: int) -> tuple[int, int, int, int]:
+    """How many children the job has, how many of them have not ended, how many did not succeed, and how many are
+    cancelled and have not ended."""
+    children, unfinished, failed, ending = connection.execute(_FAMILY, (job_id,)).fetchone()
+    return children, unfinished, failed, ending
 
 
 def clients_miscounted(connection: sqlite3.Connection, job_id: int) -> list[int]:

@@ -10,7 +10,8 @@ from hqserver.domain.status import RunStatus
 
 @dataclass(frozen=True, slots=True)
 class ClaimRow:
-    """A run of a runner from outside. `lease` is in seconds, `reason` why it ended; `ended_at` None while it lives."""
+    """A run of a runner from outside. `lease` is in seconds, `reason` why it ended; `ended_at` None while it lives;
+    `by_hand`: somebody marked its work as done."""
 
     run_id: str
     job_id: int
@@ -18,13 +19,15 @@ class ClaimRow:
     status: RunStatus
     intent: str
     lease: int
+    by_hand: int
     reason: str
     ended_at: float | None
 
 
 _SELECT = """
-    SELECT run.id, run.job_id, run.client_id, run.status, run.intent, run.lease, coalesce(run.reason, ''), run.ended_at
-    FROM run JOIN client ON client.id = run.client_id AND client.outside = 1
+    SELECT run.id, run.job_id, run.client_id, run.status, run.intent, run.lease, work.by_hand,
+           coalesce(run.reason, ''), run.ended_at
+    FROM run JOIN client ON client.id = run.client_id AND client.outside = 1 JOIN work ON work.id = run.work_id
 """
 
 

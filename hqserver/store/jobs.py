@@ -24,11 +24,11 @@ _JOBS_AT_ONCE = 500
 class JobRow:
     """What decides a job's status, and the counters that stand on its row. Times are UTC epoch seconds.
 
-    `held`: "pause", "block" or ""; `weightless`: it counts nothing in overallProgress; `hooks`, `mail_reasons`: comma
-    lists; `pending`: work items that wait only for their hooks; `deleted_failed`: failed children deleted since;
-    `agenda`: its work items are the pieces of one; `max_concurrent`: how many of them may be worked on at once, 0 for
-    any number; `capped`: so many are; `position`: its place in the queue among its priority; `by_hand`: somebody marked
-    it as done.
+    `children_ending`: unfinished children that are cancelled; `held`: "pause", "block" or ""; `weightless`: it counts
+    nothing in overallProgress; `hooks`, `mail_reasons`: comma lists; `pending`: work items that wait only for their
+    hooks; `deleted_failed`: failed children deleted since; `agenda`: its work items are the pieces of one;
+    `max_concurrent`: how many of them may be worked on at once, 0 for any number; `capped`: so many are; `position`:
+    its place in the queue among its priority; `by_hand`: somebody marked it as done.
     """
 
     id: int
@@ -54,6 +54,7 @@ class JobRow:
     children: int = 0
     children_unfinished: int = 0
     children_failed: int = 0
+    children_ending: int = 0
     tree_clients: int = 0
     held: str = ""
     weightless: int = 0

@@ -10,7 +10,8 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hqserver.domain.crash import crash_point
@@ -33,13 +34,20 @@ class OutputFiles:
         self.folder = folder
         self._room = room or Room()
         # Two beats of one client may overlap when the first timed out: an append is a check and a write.
-        self._locks = tuple(threading.Lock() for _ in range(_STRIPES))
+        self._locks = tuple(threading.RLock() for _ in range(_STRIPES))
 
     def path(self, job_id: int, run_id: str, stream: Stream = Stream.STDOUT) -> Path:
         """Where the log of the run's stream is. Raises `ValueError` for anything that is not a run id."""
         if not _RUN_ID.fullmatch(run_id):
             raise ValueError(f"{run_id!r} is not the id of a run")
         return self.folder / str(job_id // _JOBS_A_FOLDER) / f"{job_id}-{run_id}.{_ENDINGS[stream]}"
+
+    @contextmanager
+    def alone(self, run_id: str) -> Iterator[None]:
+        """Nobody else writes a log of the run for the length of the block. Not to be asked for in a transaction: who is
+        in the block may wait for one."""
+        with self._locks[int(run_id[:8], 16) % _STRIPES]:
+            yield
 
     def append(self, job_id: int, run_id: str, offset: int, data: bytes, stream: Stream = Stream.STDOUT) -> int:
         """Append `data` if the log ends at `offset`; the offset at which the next piece is wanted.
@@ -48,7 +56,7 @@ class OutputFiles:
         Raises `OSError` where nothing of it could be written; of a part, the answer tells.
         """
         path = self.path(job_id, run_id, stream)
-        with self._locks[int(run_id[:8], 16) % _STRIPES]:
+        with self.alone(run_id):
             size = self.size(job_id, run_id, stream)
             if offset != size or not data:
                 return size
@@ -64,6 +72,14 @@ class OutputFiles:
                 written = _append(path, data)
             crash_point("log_appended")
             return size + written
+
+    def put(self, job_id: int, run_id: str, data: bytes) -> None:
+        """Make `data` the whole log of a run that gives it at once. Raises `OSError` where there is no room: then a
+        part of it may be there, and nothing of what was before."""
+        with self.alone(run_id):
+            self.path(job_id, run_id).unlink(missing_ok=True)
+            if self.append(job_id, run_id, 0, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def remove(self, job_id: int, run_ids: Iterable[str]) -> None:
         """Remove these logs of a job that is gone. A log that is not there, or cannot go, is left alone."""

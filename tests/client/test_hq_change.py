@@ -19,7 +19,7 @@ def test_jobs_are_changed_and_each_is_told_of(hq: ServicesHq) -> None:
         hq("submit", "--name", name, "render")
     said = hq("change", "block", "1", "9", "--reason", "wrong scene")
     assert said.out == "1  paused, was runnable\n9  not changed: there is no such job\n"
-    assert said.err == "hq: 1 of 2 jobs changed\n"
+    assert said.err == "hq: 1 of 2 jobs changed\nhq: no job 9\n"
     assert hq("--json", "change", "unblock", "1").json[0]["now"] == "runnable"
     assert hq("change", "kill", "--where", '{"name": "t*"}', "--dry-run").out == "2  would change, is runnable\n"
     assert hq("change", "kill", "--where", '{"name": "t*"}', "--limit", "0").code == 3
@@ -51,8 +51,39 @@ def test_single_runs_are_changed(hq: ServicesHq, client: TestClient) -> None:
     run = order["run"]
     said = hq("change-runs", "suspend", run, "0" * 32)
     assert said.out == f"{run}  pausing, was running\n{'0' * 32}  not changed: there is no such run\n"
-    assert said.err == "hq: 1 of 2 runs changed\n"
+    assert said.err == f"hq: 1 of 2 runs changed\nhq: no run {'0' * 32}\n"
     assert hq("--json", "change-runs", "kill", run).json[0]["now"] == "ending"
+
+
+def test_what_does_not_exist_is_refused_and_what_needed_no_change_is_not(hq: ServicesHq, client: TestClient) -> None:
+    """As `hq cancel` does: the rest is done, every line is printed, and then the command fails."""
+    hq("submit", "--agenda", "1-2", "render")
+    for argv, missing in (
+        (["change", "cancel", "9999"], "no job 9999"),
+        (["change", "cancel", "9999", "9998", "--dry-run"], "no job 9999, 9998"),
+        (["change", "delete", "9999"], "no job 9999"),
+        (["modify", "9999", "--set", "cpus=2"], "no job 9999"),
+        (["change-work", "block", "1", "7", "2"], "no piece 7"),
+        (["change-work", "block", "9999", "7"], "there is no job 9999"),
+        (["change-runs", "kill", "beef"], "no run beef"),
+    ):
+        said = hq(*argv)
+        assert (said.code, missing in said.err.splitlines()[-1]) == (3, True), (argv, said)
+    said = hq("--json", "change", "block", "9999")
+    assert (said.code, said.json[0]["why"], said.err) == (3, "there is no such job", "hq: no job 9999\n")
+    assert hq("change", "unblock", "1").code == 0
+    assert (hq("change", "resume", "1").code, hq("change-work", "retry", "1", "1").code) == (0, 0)
+    hq("change", "cancel", "1")
+    assert hq("change", "cancel", "1").out == "1  not changed: it is cancelled\n"
+    assert hq("change", "cancel", "1").code == 0
+
+
+@pytest.mark.parametrize("command", ["change", "modify", "change-work", "change-runs"])
+def test_help_tells_which_exit_code_a_missing_one_has(
+    hq: ServicesHq, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hq(command, "--help")
+    assert "exit code 3 where there is no such" in capsys.readouterr().out
 
 
 def test_help_tells_what_each_action_does(hq: ServicesHq, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,9 +98,13 @@ def test_help_tells_what_each_action_does(hq: ServicesHq, capsys: pytest.Capture
         (["change-runs", "retry", "x"], "no action is called 'retry'"),
         (["change", "block"], "name jobs, or say --where which"),
         (["change", "block", "1", "--where", "{}"], "not both"),
-        (["change", "block", "--where", "x"], "--where takes a JSON dictionary"),
-        (["change", "block", "--where", "[1]"], "--where takes a JSON dictionary, not '[1]'"),
-        (["change", "priority", "1"], "the action priority needs options.priority"),
+        (["change", "block", "--where", "x"], """such as '{"submittedBy": "ada", "status": "failed"}', not 'x'"""),
+        (["change", "block", "--where", "name=x"], """--where takes a JSON dictionary such as '{"name": "x"}', not"""),
+        (["change", "block", "--where", "priority=5"], """such as '{"priority": "5"}', not 'priority=5'"""),
+        (["change", "block", "--where", "{name: x}"], "--where takes a JSON dictionary such as"),
+        (["change", "block", "--where", "[1]"], ", not '[1]'"),
+        (["change", "priority", "1"], "the action priority needs --priority N"),
+        (["change", "block", "1", "--priority", "3"], "--priority is for the action priority"),
         (["modify", "1", "--set", "cpus"], "--set takes PROPERTY=VALUE, not 'cpus'"),
         (["modify", "1", "--set", "cpu=3"], "changes.cpu: no such property of a job; did you mean 'cpus'?"),
         (["change-work", "delete", "1", "2"], "no action is called 'delete'"),

@@ -49,6 +49,47 @@ def test_work_is_claimed_renewed_and_finished(hq: ServicesHq, farm: Farm) -> Non
     assert hq.farm.claim_job() is None
 
 
+def test_a_claimed_command_finds_the_farm_and_its_claim(
+    hq: ServicesHq, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HQSERVER", raising=False)
+    job = submit(farm, command="x", environment={"A": "1"})
+    claim = hq.farm.claim_job({}, "laptop")
+    assert claim is not None
+    expected = {"HQSERVER": "http://farm:5000", "HQ_RUN_TOKEN": claim.run, "JOBID": str(job), "A": "1"}
+    assert expected.items() <= claim.environment.items()
+    claim.finish("returned")
+    printed = hq("claim", "--as", "laptop").json
+    assert printed["environment"] == {**claim.environment, "HQ_RUN_TOKEN": printed["run"]}
+    for name, value in printed["environment"].items():
+        monkeypatch.setenv(name, value)
+    assert hq("set-result", '{"a": 1}').code == 0
+    assert results.get(farm, job) == {"a": 1}
+    assert hq("finish", str(job), "returned").code == 0
+    said = hq("set-result", '{"a": 2}')
+    assert (said.code, "owns its work no more" in said.err) == (3, True)
+    assert results.get(farm, job) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("own", "given"),
+    [
+        ("http://ana:secret@farm:5000", {}),
+        ("http://ana:secret@other:5000", {"HQSERVER": "http://farm:5000"}),
+        ("http://farm:5000", {"HQSERVER": "http://farm:5000"}),
+        ("ftp://ana@farm", {"HQSERVER": "http://farm:5000"}),
+    ],
+)
+def test_a_password_by_which_the_server_is_known_is_inherited_and_not_printed(
+    hq: ServicesHq, farm: Farm, monkeypatch: pytest.MonkeyPatch, own: str, given: dict[str, str]
+) -> None:
+    monkeypatch.setenv("HQSERVER", own)
+    submit(farm, command="x")
+    said = hq("claim", "--as", "laptop")
+    assert {key: each for key, each in said.json["environment"].items() if key == "HQSERVER"} == given
+    assert "secret" not in said.out
+
+
 def test_who_says_no_name_is_called_by_user_and_machine(hq: ServicesHq) -> None:
     assert hq.farm.claim_job() is None
     assert [each["label"] for each in hq.farm.clients()] == [f"{getpass.getuser()}@{socket.gethostname()}"]
@@ -111,12 +152,15 @@ def test_a_renewal_says_whether_the_work_is_wanted(hq: ServicesHq, farm: Farm) -
     assert (said.code, said.out, said.err) == (0, "", "")
     assert hq("--json", "renew", run).json["wanted"] is True
     assert hq("renew", run, "--progress", "101").code != 0
+    assert hq("--json", "renew", run, "--seconds", "77").json["seconds"] == 77
+    assert hq("--json", "renew", run).json["seconds"] == 77
+    assert hq("renew", run, "--seconds", "0").code == 2
     commands.cancel(farm, [job], "")
     said = hq("renew", run)
     assert (said.code, said.err) == (3, "hq: not wanted any more: the work is cancelled\n")
     assert hq("--json", "renew", run).code == 3
     said = hq("finish", str(job), "succeeded")
-    assert (said.code, said.err) == (0, "hq: the work was cancelled meanwhile\n")
+    assert (said.code, said.err) == (0, "hq: the work was cancelled or marked as done meanwhile\n")
     said = hq("renew", "f" * 32)
     assert (said.code, said.err) == (3, f"hq: there is no claim {'f' * 32!r}\n")
 

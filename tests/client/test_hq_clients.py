@@ -8,7 +8,7 @@ from hq_over_services import ServicesHq
 from hq_over_toys import Said
 
 from hqclient.cli.exits import Exit
-from hqserver.services.clients import runners
+from hqserver.services.clients import claims
 from hqserver.services.farm import Farm
 
 
@@ -153,9 +153,35 @@ def test_restart_and_remove_say_what_happens(
 
 
 def test_a_runner_is_not_said_to_be_upgraded_or_restarted(farm: Farm, farm_hq: ServicesHq) -> None:
-    runners.claim_job(farm, {}, "laptop", 60)
+    claims.claim_job(farm, {}, "laptop", 60)
     for argv in (["upgrade", "laptop"], ["restart", "laptop"]):
         assert farm_hq(*argv).out == "laptop  left as it is: it is a runner, which has no daemon\n"
+
+
+def test_a_runner_is_shown_as_one_that_asks_for_its_work_itself(
+    farm: Farm, clock: SetClock, client: TestClient, farm_hq: ServicesHq
+) -> None:
+    submit(farm, command="x")
+    claimed = claims.claim_job(farm, {}, {"name": "laptop", "cpus": 8}, 3600)
+    assert claimed is not None
+    claims.claim_job(farm, {}, "desk", 60)
+    clock.advance(180)
+    laptop, desk = farm_hq("clients").out.splitlines()[2:]
+    assert laptop.split()[1:4] == ["laptop", "runner", "8"] and laptop.endswith("at work")
+    assert desk.split()[1:3] == ["desk", "runner"] and desk.endswith("idle, last asked 3 m ago")
+    assert "100000" not in laptop + desk
+    shown = farm_hq("client", "desk").out
+    assert shown.startswith("Client 3  desk  runner\n") and "idle, last asked 3 m ago" in shown
+    assert "CPUs" not in shown
+    assert "8" in next(line for line in farm_hq("client", "laptop").out.splitlines() if "CPUs" in line)
+    farm_hq("disable", "desk")
+    assert "disabled" in farm_hq("clients").out.splitlines()[3]
+    farm_hq("available", "laptop", "never")
+    laptop = farm_hq("clients").out.splitlines()[2]
+    assert laptop.endswith("at work; has no availability rule that is enabled")
+    claims.finish_job(farm, claimed["job"], "succeeded")
+    laptop = farm_hq("clients").out.splitlines()[2]
+    assert laptop.split()[1:3] == ["laptop", "unavailable"]
 
 
 def test_groups_are_made_changed_and_deleted(beta: TestClient, farm_hq: ServicesHq) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from farm_kit import TestClient, submit
 from hq_over_services import ServicesHq
 
 from hqclient.cli.exits import Exit
+from hqclient.connection import Connection
 from hqclient.errors import BadParameters, Conflict
+from hqclient.farm import Farm as Client
 from hqserver.services.care import compacting, resetting
 from hqserver.services.farm import Farm
 
@@ -95,6 +98,67 @@ def test_reset_needs_the_words(farm: Farm, farm_hq: ServicesHq) -> None:
     assert "confirm must be 'delete all jobs': this removes every job of the farm for good, 1 by now" in said.err
     with pytest.raises(BadParameters):
         farm_hq.farm.reset("please")
+
+
+class Restarting:
+    """What carries calls to a server that goes away at each call of these methods, before or after it was served."""
+
+    def __init__(self, transport: Any, *methods: str) -> None:
+        self.transport, self.methods, self.calls = transport, methods, 0
+
+    def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:
+        if not any(f"<methodName>{name}<".encode() in request_body for name in self.methods):
+            return self.transport.request(host, handler, request_body)
+        self.calls += 1
+        if self.calls % 3 == 1:
+            raise ConnectionRefusedError("refused")
+        answer = self.transport.request(host, handler, request_body)
+        if self.calls % 3 == 2:
+            raise ConnectionResetError("reset")
+        return answer
+
+    def close(self) -> None:
+        self.transport.close()
+
+
+def test_a_server_that_restarts_meanwhile_is_asked_again(
+    farm: Farm, farm_hq: ServicesHq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (compacting, resetting):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 0.0)
+    for number in range(3):
+        submit(farm, name=f"job {number}", command="x")
+    came: list[int] = []
+    carrier = Restarting(farm_hq.transport, "resetFarm", "compactDatabase")
+    monkeypatch.setattr(farm_hq, "farm", Client(connection=Connection("http://farm:5000", transport=carrier)))
+    assert farm_hq("compact").code == Exit.OK
+    assert carrier.calls >= 3
+    carrier.calls = 0
+    asked = farm.reset.ask
+
+    def ask(*words: Any) -> Any:
+        if not came:
+            came.append(submit(farm, name="came meanwhile", command="x"))
+        return asked(*words)
+
+    monkeypatch.setattr(farm.reset, "ask", ask)
+    found = farm_hq("--json", "reset", "--confirm", "delete all jobs").json
+    assert (found["failed"], found["step"], found["lastJob"]) == ("", "done", 3)
+    assert (found["jobs"], found["copy"][:15]) == (3, "before-reset-3-"), "what was there when it began"
+    assert carrier.calls >= 3
+    assert [job.id for job in farm_hq.farm.find_jobs()] == came
+
+
+def test_a_server_that_is_not_there_at_the_start_is_not_waited_for(
+    farm_hq: ServicesHq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(farm_hq.transport, "request", refuse)
+    for words in (["compact"], ["reset"], ["reset", "--last-job", "3"]):
+        confirmed = [*words, "--confirm", "delete all jobs"] if words[0] == "reset" else words
+        assert farm_hq(*confirmed).code == Exit.UNREACHABLE
 
 
 def test_python_waits_until_it_has_ended(farm: Farm, farm_hq: ServicesHq, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -325,7 +325,7 @@ def test_draining_lets_commands_finish_and_then_ends(tmp_path: Path) -> None:
             await until(lambda: daemon.status is not None, "the daemon ends by itself")
         assert daemon.status == EXIT_ENDED
         assert server.ended(run)["exitCode"] == 4
-        assert server.beats[-1]["accepting"] is False
+        assert (server.beats[-1]["accepting"], server.beats[-1]["declining"]) == (False, "draining")
 
     play(scene())
 
@@ -347,7 +347,7 @@ def test_no_new_runs_are_taken_while_the_disk_is_low(tmp_path: Path) -> None:
         server = FakeServer()
         async with an_agent(tmp_path, server, minimum_disk=1 << 60):
             await until(lambda: server.beats, "a beat comes")
-        assert server.beats[0]["accepting"] is False
+        assert (server.beats[0]["accepting"], server.beats[0]["declining"]) == (False, "disk")
 
     play(scene())
 
@@ -360,6 +360,7 @@ def test_a_run_that_can_have_no_folder_is_refused_and_the_client_rests(tmp_path:
             (tmp_path / "runs" / run).write_text("in the way")
             await until(lambda: server.of(run, "refused"), "it is refused")
             await until(lambda: not server.beats[-1]["accepting"], "the client rests")
+            assert server.beats[-1]["declining"] == "trouble"
         (tmp_path / "runs" / run).unlink(missing_ok=True)
 
     play(scene())

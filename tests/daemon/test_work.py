@@ -13,6 +13,7 @@ from hqclient.daemon.protocol import StartOrder
 from hqclient.daemon.runs.kill_request import KillRequest
 from hqclient.daemon.runs.pauses import Pauses
 from hqclient.daemon.work import Status, Work
+from hqserver.domain.declining import Declining
 
 
 def kept(work: Work, order: StartOrder, now: float = 0.0) -> list[Instruction]:
@@ -63,8 +64,8 @@ def test_an_order_that_cannot_be_written_down_is_refused_and_no_more_are_taken_f
     work.ordered(order, 0.0)
     report = sent(work.not_kept(order.run, "the disk is full", 0.0))
     assert (report["kind"], report["reason"]) == ("refused", "the disk is full")
-    assert not work.accepting(1.0)
-    assert work.accepting(60.0)
+    assert work.declining(1.0) is Declining.TROUBLE
+    assert work.declining(60.0) is None
 
 
 @pytest.mark.parametrize("status", Status)
@@ -280,7 +281,7 @@ def test_draining_hands_back_what_waits_and_takes_nothing_new() -> None:
     waits, late = a_start_order(), a_start_order()
     kept(work, waits)
     assert sent(work.drain(0.1))["run"] == waits.run
-    assert not work.accepting(0.1)
+    assert work.declining(0.1) is Declining.DRAINING
     assert sent(work.ordered(late, 0.2))["run"] == late.run
     assert [run.run for run in work.live()] == [live.run]
 

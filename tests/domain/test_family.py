@@ -18,6 +18,7 @@ def status_of(
     has_run: bool = False,
     unfinished: int = 0,
     failed: int = 0,
+    ending: int = 0,
     held: str = "",
     pending: int = 0,
 ) -> JobStatus:
@@ -27,6 +28,7 @@ def status_of(
         has_run=has_run,
         children_unfinished=unfinished,
         children_failed=failed,
+        children_ending=ending,
         held=held,
         pending=pending,
     )
@@ -141,15 +143,28 @@ def test_a_cancelled_job_keeps_its_status_until_its_run_is_dead() -> None:
     assert status_of(W.RUNNING, cancelled=True) is J.RUNNING
 
 
+@pytest.mark.parametrize("has_run", [False, True])
+def test_a_cancelled_job_keeps_its_status_until_what_was_cancelled_below_it_is_dead(has_run: bool) -> None:
+    """CONTRACT 9.11, P8: a child that another job needs, and that was spared, is not waited for."""
+    expected = J.RUNNING if has_run else J.QUEUED
+    assert status_of(W.CANCELLED, cancelled=True, unfinished=2, ending=1, has_run=has_run) is expected
+    assert status_of(W.CANCELLED, cancelled=True, unfinished=1, ending=0, has_run=has_run) is J.CANCELLED
+
+
 def test_no_job_is_finished_while_work_or_children_are_left_and_every_other_is() -> None:
     """Over every set of statuses two work items can have, with every intent and family."""
     live = {W.RUNNING, W.PAUSING, W.PAUSED, W.RESUMING}
     left = {W.QUEUED, W.RUNNABLE, W.BLOCKED}
     for work in itertools.combinations_with_replacement(WorkStatus, 2):
-        for cancelled, has_run, unfinished, failed in itertools.product((False, True), (False, True), (0, 1), (0, 1)):
-            found = status_of(*work, cancelled=cancelled, has_run=has_run, unfinished=unfinished, failed=failed)
-            open_still = bool(live & {*work}) or (not cancelled and (bool(unfinished) or bool(left & {*work})))
-            assert (found in FINISHED_JOB) is not open_still, (work, cancelled, has_run, unfinished, failed)
+        cases = itertools.product((False, True), (False, True), (0, 1), (0, 1), (0, 1))
+        for cancelled, has_run, unfinished, failed, ending in cases:
+            if ending > unfinished:
+                continue
+            given = {"cancelled": cancelled, "unfinished": unfinished, "failed": failed, "ending": ending}
+            found = status_of(*work, has_run=has_run, **given)
+            waits = bool(unfinished) or bool(left & {*work})
+            open_still = bool(live & {*work}) or (bool(ending) if cancelled else waits)
+            assert (found in FINISHED_JOB) is not open_still, (work, has_run, given)
 
 
 @pytest.mark.parametrize("status", JobStatus)

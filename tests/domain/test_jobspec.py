@@ -135,7 +135,7 @@ GOOD: list[tuple[str, Any, str, Any]] = [
     *((key, "60 (One minute)", field, 60) for key, field in LIMITS.items()),
     *((key, 60.0, field, 60) for key, field in LIMITS.items()),
     *((key, value, field, 0) for key, field in LIMITS.items() for value in (0, "", " ", None)),
-    *((key, -1, field, 0) for key, field in LIMITS.items() if key != "lease"),
+    ("maxTime", -1, "max_time", 0),  # CONTRACT 2.1: HQueue's own means unlimited below 0
     ("lease", 604_800, "lease", 604_800),
     ("maxMemory", 2**40, "max_memory", 2**40),
     ("maxConcurrent", "3", "max_concurrent", 3),
@@ -318,7 +318,7 @@ BAD: list[tuple[str, Any, str]] = [
     *((key, 1.5, "must be a whole number") for key in LIMITS),
     *((key, True, "must be a whole number") for key in LIMITS),
     *((key, [5], "must be a whole number") for key in LIMITS),
-    ("lease", -1, "must be from 0 to 604800"),
+    *((key, value, "must be 0 or more") for key in LIMITS if key != "maxTime" for value in (-1, "-1", -(2**60))),
     ("lease", 604_801, "must be from 0 to 604800"),
     ("lease", 1e9, "must be from 0 to 604800"),
     ("maxMemory", 2**53 + 1, "must be from"),

@@ -21,6 +21,8 @@ from hqserver.domain.runner import MOST_CPUS, Finish, Outcome, Runner, parse_fin
             {"name": "x", "platform": "linux-x86_64", "cpus": "8", "memory": 16_000_000},
             Runner("x", "linux-x86_64", 8, 16_000_000),
         ),
+        ({"name": "big", "memory": 2**40}, Runner("big", memory=2**40)),
+        ({"name": "big", "memory": 4e12}, Runner("big", memory=4_000_000_000_000)),
         ({"name": 7, "cpus": MOST_CPUS, "memory": 0}, Runner("7")),
         ({"name": "x", "platform": None, "cpus": None, "memory": None}, Runner("x")),
     ],

@@ -71,3 +71,23 @@ def test_what_failed_is_tried_again_and_what_succeeded_is_kept(live: LiveFarm, t
     assert live.call("changeJobs", {"status": ["failed"], "ids": [job]}, "retry")[0]["now"] in ("runnable", "running")
     live.wait_for(job, "succeeded")
     assert {name: (tmp_path / name).read_text().count("run") for name in "123"} == {"1": 1, "2": 2, "3": 1}
+
+
+def test_a_migrated_agenda_goes_to_other_clients_than_it_was_on(live: LiveFarm, tmp_path: Path) -> None:
+    """9.12: what ran on one client runs on the other afterwards, whichever of them has killed its pieces first."""
+    live.start_client("beta")
+    command = f"trap '' TERM; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+    (job,) = live.call("newjob", {"name": "x", "command": command, "agenda": "1-4"})
+
+    def all_run(tries: int) -> dict[str, str]:
+        found = work(live, job)
+        at_it = all((item["status"], item["tries"]) == ("running", tries) for item in found.values())
+        return {name: item["client"] for name, item in found.items()} if at_it else {}
+
+    before = wait_until(lambda: all_run(1), what="all pieces to run")
+    assert sorted(map(len, (set(before), set(before.values())))) == [2, 4]
+    assert live.call("changeJobs", [job], "migrate")[0]["changed"]
+    after = wait_until(lambda: all_run(2), what="all pieces to run again", show=lambda: work(live, job))
+    assert [name for name in before if before[name] == after[name]] == []
+    (tmp_path / "go").touch()
+    live.wait_for(job, "succeeded")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from live_farm import BIN, LiveFarm, wait_until
+from live_farm import BIN, LiveFarm, Program, wait_until
 
 from hqclient.cli.claims import _EPILOG
 from hqclient.farm import Farm
@@ -77,6 +79,60 @@ def test_the_work_of_a_runner_that_dies_is_done_by_a_client(live: LiveFarm) -> N
     assert (first, second.endswith(":alpha")) == ("laptop", True)
     assert live.call("renewClaim", run)["wanted"] is False
     assert "hello" in live.call("getJobOutput", job)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the command is for a POSIX shell")
+def test_what_a_claimed_command_leaves_counts_while_its_claim_lasts(live: LiveFarm) -> None:
+    """The command finds the server, its job and its claim in the environment that came with the claim."""
+    leave = f"{BIN / 'hq'} set-result '{{\"number\": '$NUMBER'}}'"
+    (job,) = live.call("newjob", {"name": "x", "command": leave})
+    own = {key: each for key, each in os.environ.items() if key not in ("HQSERVER", "JOBID", "HQ_RUN_TOKEN")}
+    words = [BIN / "hq", "--server", live.url, "claim", "--as", "laptop"]
+    said = subprocess.run(words, env=own, capture_output=True, timeout=60, check=True)
+    claim = json.loads(said.stdout)
+
+    def run(number: int) -> subprocess.CompletedProcess[str]:
+        environment = {**own, **claim["environment"], "NUMBER": str(number)}
+        return subprocess.run(
+            ["sh", "-c", claim["command"]], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert run(1).returncode == 0
+    assert live.call("getJobResult", job) == {"number": 1}
+    live.call("finishJob", job, {"status": "returned", "run": claim["run"]})
+    late = run(2)
+    assert (late.returncode, "owns its work no more" in late.stderr) == (3, True)
+    assert live.call("getJobResult", job) == {"number": 1}
+
+
+def reset_has_begun(live: LiveFarm) -> bool:
+    told = live.call("getEvents", 0, 1000, {"kind": "farm"})["events"]
+    return any(each["now"] == "resetting" for each in told)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_reset_goes_on_after_the_server_was_restarted(live: LiveFarm, number: signal.Signals) -> None:
+    live.start_client("alpha")
+    (busy,) = live.call("newjob", {"name": "busy", "command": "trap '' TERM; sleep 2; sleep 2", "shell": "sh"})
+    live.wait_for(busy, "running")
+    live.call("newjob", [{"name": f"job {index}", "conditions": []} for index in range(300)])
+    words = [str(BIN / "hq"), "--server", live.url, "--json", "reset", "--confirm", "delete all jobs"]
+    asked = Program(words)
+    try:
+        wait_until(lambda: reset_has_begun(live), what="the reset to begin")
+        assert live.server is not None
+        live.server.end(number)
+        live.start_server()
+        (came,) = live.call("newjob", {"name": "came meanwhile", "command": "true"})
+        assert asked.process.wait(90) == 0, asked.lines
+    finally:
+        status = asked.end(signal.SIGKILL)
+    assert status == 0
+    found, _ = json.JSONDecoder().raw_decode("\n".join(asked.lines))  # a note for people follows it
+    assert (found["step"], found["lastJob"], found["jobs"]) == ("done", 301, 301)
+    assert live.job(came, "name") == "came meanwhile"
+    assert live.server.said("jobs up to 301 are removed"), "the server that was started anew was asked again"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the example is for a POSIX shell")

@@ -137,9 +137,29 @@ def test_a_filter_leaves_out_the_rest(farm: Farm, server: Server) -> None:
         wait_until(lambda: events.get_events(farm, 0, 10, None)["next"] == 5, what="five events")
 
 
+def test_a_list_may_be_written_as_one_value_or_as_several(farm: Farm, server: Server) -> None:
+    first, second, third = (submit(farm, command="x") for _ in range(3))
+    farm.database.write(lambda transaction: events.tell_of_client(farm, transaction, "alpha", "", "lost"))
+    with reading(server, "?kind=job&kind=client") as reader:
+        assert [reader.event()["kind"] for _ in range(4)] == ["job", "job", "job", "client"]
+    with reading(server, f"?job={first}&kind=job&job={third}&kind=") as reader:
+        assert reader.jobs(2) == [first, third]
+    with reading(server, f"?root={second},{third}&root={first}&root=") as reader:
+        assert reader.jobs(3) == [first, second, third]
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
-    [("?after=x", "after must be"), ("?after=-2", "after must be"), ("?job=x", "not the id"), ("?jib=1", "'job'")],
+    [
+        ("?after=x", "after must be"),
+        ("?after=-2", "after must be"),
+        ("?job=x", "not the id"),
+        ("?job=1&job=x", "not the id"),
+        ("?jib=1", "'job'"),
+        ("?jib=1&jib=2", "'job'"),
+        ("?after=1&after=2", "after takes one value, and is given 2 times"),
+        ("?after=1&kind=job&after=1&after=", "after takes one value, and is given 3 times"),
+    ],
 )
 def test_a_query_that_is_wrong_is_refused_in_a_sentence(server: Server, query: str, words: str) -> None:
     answer = server.send(get(f"/events{query}", "Connection: close"))

@@ -45,8 +45,8 @@ def test_an_explanation_is_a_summary_the_jobs_reasons_and_those_of_every_client(
         },
     ]
     assert [reason["requirement"] for reason in first["reasons"]] == [
-        *("registered", "enabled", "dispatch", "heartbeat", "accepting", "healthy", "ending", "confirmed"),
-        *("availability", "trial", "cpus", "freeCpus"),
+        *("registered", "enabled", "heartbeat", "accepting", "healthy", "ending", "confirmed"),
+        *("availability", "trial", "dispatch", "cpus", "freeCpus"),
     ]
 
 

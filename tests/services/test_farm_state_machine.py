@@ -23,7 +23,7 @@ from hqserver.domain.errors import Conflict, NotFound
 from hqserver.domain.hooks import Hook
 from hqserver.domain.runner import Outcome
 from hqserver.services.care import upkeep
-from hqserver.services.clients import runners
+from hqserver.services.clients.claims import claim_job, finish_job, renew_claim
 from hqserver.services.control import commands, deletion
 from hqserver.services.farm import Farm, Policy
 from hqserver.services.intake import submission
@@ -272,20 +272,20 @@ class FarmMachine(FarmInvariants):
 
     @rule(target=claims, runner=st.sampled_from(["laptop", "desk"]), seconds=st.sampled_from(LEASES))
     def a_runner_claims_work(self, runner: str, seconds: int) -> object:
-        claim = runners.claim_job(self.farm, {}, runner, seconds)
+        claim = claim_job(self.farm, {}, runner, seconds)
         return multiple() if claim is None else (claim["job"], claim["run"])
 
     @rule(claim=claims)
     def a_runner_renews_a_claim(self, claim: tuple[int, str]) -> None:
         with suppress(NotFound):  # its job was deleted
-            runners.renew_claim(self.farm, claim[1], None, 0.5)
+            renew_claim(self.farm, claim[1], None, 0.5)
 
     @rule(claim=claims, outcome=st.sampled_from(Outcome))
     def a_runner_says_how_a_claim_ended(self, claim: tuple[int, str], outcome: Outcome) -> None:
         if outcome is Outcome.SUCCEEDED:
             self.exited_zero.add(claim[1])
         with suppress(NotFound, Conflict):  # its job was deleted, or the claim is over
-            runners.finish_job(self.farm, claim[0], {"status": str(outcome), "run": claim[1]})
+            finish_job(self.farm, claim[0], {"status": str(outcome), "run": claim[1]})
 
     # What time does ------------------------------------------------------------------------------------------------
 

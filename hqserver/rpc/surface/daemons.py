@@ -97,6 +97,7 @@ def _beat(beat: Mapping[str, Any]) -> Beat:
         reports=tuple(_report(report) for report in _structs(beat, "reports")),
         highest_job=_whole(beat, "highestJob") if "highestJob" in beat else 0,
         leaving=_get(beat, "leaving", bool) if "leaving" in beat else False,
+        declining=_text(beat, "declining") if "declining" in beat else "",
     )
 
 

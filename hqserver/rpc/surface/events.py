@@ -12,9 +12,10 @@ from hqserver.services.farm import Farm
 class Events:
     """What happened on the farm, in order.
 
-    `GET /events?after=ID&job=1,2&root=3&kind=job,work` gives the same as a stream of server-sent events: the id of each
-    is its cursor, its data the event in JSON with its time in ISO 8601. A reader that comes back with `Last-Event-ID`
-    misses nothing; an event called `lost` says that something in between is not kept any more.
+    `GET /events?after=ID&job=1,2&root=3&kind=job,work` (or `kind=job&kind=work`) gives the same as a stream of
+    server-sent events: the id of each is its cursor, its data the event in JSON with its time in ISO 8601. A reader
+    that comes back with `Last-Event-ID` misses nothing; an event called `lost` says that something in between is not
+    kept any more.
     """
 
     def __init__(self, farm: Farm):

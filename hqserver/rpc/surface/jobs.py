@@ -190,7 +190,7 @@ class Jobs:
         The answer is {id, changed, was, now, why} for each job asked for and each below it that changed: its status
         before and after, and why it did not change. What a client must do first, such as a kill, has its effect later.
         Faults: -32602 for an unknown action, option or key of the filter, 409 when more would change than `limit`, 413
-        for more than 11,000 jobs.
+        for more than 11,000 jobs, or fewer where `changes` are large.
         """
         return changing.change_jobs(self._farm, job_ids, action, options, caller.user or caller.peer)
 
@@ -198,8 +198,10 @@ class Jobs:
     def modify_jobs(self, caller: Caller, job_ids: Ids, changes: dict[str, Any]) -> list[dict[str, Any]]:
         """Change properties of unfinished jobs, of these alone: {id, changed, was, now, why} for each.
 
-        `changes` is a dictionary of properties as in a specification. What runs keeps what it was started with. Fault
-        -32602 names a property that does not exist, has a wrong value, or cannot be changed once a job is submitted.
+        `changes` is a dictionary of properties as in a specification; None is not given, and changes nothing. What runs
+        keeps what it was started with. Faults: -32602 names a property that does not exist, has a wrong value, or
+        cannot be changed once a job is submitted; 413 when the size of `changes` times the number of jobs is too much
+        to write at once, and says how many jobs at once are possible.
         """
         return changing.modify_jobs(self._farm, job_ids, changes, caller.user or caller.peer)
 

@@ -52,7 +52,8 @@ class Keeping:
         was told. `failed` says in a sentence why it ended early. It works in slices of some hundredths of a second, and
         lets others in between. A server that ends, or a disk that becomes full, leaves what was not given back yet.
         What commands wrote is not in the database: it goes with its jobs. Faults: 507 for less than 8 MB of room, 409
-        for a database of an older server that there was no room to write anew at its start.
+        for a database of an older server that there was no room to write anew at its start, 503 while the server is
+        ending.
         """
         return compact(self._farm)
 
@@ -70,6 +71,7 @@ class Keeping:
 
         Answers `{running, failed, step, lastJob, jobs, left, copy}` after at most 5 seconds; what takes longer goes on
         in the background, `running`. `step`: copying, cancelling, ending, removing or done. A server that ends in the
-        middle loses nothing but removed jobs: ask again. Faults: -32602 for another text.
+        middle loses nothing but removed jobs: ask again. Faults: -32602 for another text, 503 while the server
+        is ending.
         """
         return reset(self._farm, confirm, last_job, caller.user or caller.peer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.rpc.method import Id, rpc
-from hqserver.services.clients.runners import claim_job, finish_job, renew_claim
+from hqserver.services.clients.claims import claim_job, finish_job, renew_claim
 from hqserver.services.farm import Farm
 
 
@@ -29,8 +29,9 @@ class Runners:
         `runner` is a name, or a dictionary of name, platform, cpus and memory (kB), which conditions look at. A job
         that is meant for runners only says so by a condition, such as `hostname == NAME` or a group the runner is in.
         Jobs with hooks, and those that need several clients, are left to daemons. The answer has run (the claim's
-        name), job, root, work (name of the piece, "" without an agenda), name, command, shell, environment, cpus and
-        seconds: the claim is over, and the work goes back to the queue, when `renewClaim` or `finishJob` do not come
+        name), job, root, work (name of the piece, "" without an agenda), name, command, shell, environment, cpus (0:
+        all that the machine has) and seconds. By HQ_RUN_TOKEN of its environment `setJobResult` knows whether the claim
+        lasts. The claim is over, and the work goes back to the queue, when `renewClaim` or `finishJob` do not come
         within so many, which are never more than the job's strict lease; maxTime, minTime, maxSilence (seconds) and
         maxMemory, 0.0 for none, and failurePatterns are the runner's to keep. What it failed, gave back or did not
         renew it gets again after all other work. Faults: -32602 for a wrong filter, runner or number of seconds (1 to

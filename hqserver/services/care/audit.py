@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hqserver.domain.family import rollup
+from hqserver.domain.status import JobStatus
 from hqserver.store import audit, jobs, lineage
 from hqserver.store.database import Database
 
@@ -97,7 +98,7 @@ def differences(connection: sqlite3.Connection, job_id: int) -> list[Difference]
 
 def _compared(connection: sqlite3.Connection, row: jobs.JobRow) -> Iterator[tuple[str, object, object]]:
     work = audit.count_work(connection, row.id)
-    children, unfinished, failed = audit.count_children(connection, row.id)
+    children, unfinished, failed, ending = audit.count_children(connection, row.id)
     yield "tree", row.tree, lineage.recount_tree(connection, row.id)
     yield "clients at work", row.tree_clients, lineage.count_clients(connection, row.id)
     yield "clients miscounted", [], audit.clients_miscounted(connection, row.id)
@@ -114,12 +115,14 @@ def _compared(connection: sqlite3.Connection, row: jobs.JobRow) -> Iterator[tupl
     yield "children", row.children, children
     yield "unfinished children", row.children_unfinished, unfinished
     yield "failed children", row.children_failed, failed
+    yield "ending children", row.children_ending, ending
     rolled_up = rollup(
         work.by_status,
         cancelled=bool(row.cancelled),
         has_run=row.command_started_at is not None,
         children_unfinished=unfinished,
         children_failed=failed + row.deleted_failed,
+        children_ending=0 if row.status is JobStatus.CANCELLED else ending,
         held=row.held,
         pending=work.pending,
         by_hand=bool(row.by_hand),

@@ -45,7 +45,7 @@ class Beat:
     """A heartbeat as it came in, checked. Memory and disk in kB, idle time and offset from UTC in minutes.
 
     `leaving`: the daemon has ended everything and is about to end itself, for good. `highest_job`: the highest id of a
-    job that it knows.
+    job that it knows. `declining`: why it is not `accepting`, as a word of `Declining` if it is known here.
     """
 
     session: str
@@ -63,6 +63,7 @@ class Beat:
     reports: tuple[Report, ...]
     leaving: bool = False
     highest_job: int = 0
+    declining: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _note_vitals(farm: Farm, presence: Presence, beat: Beat) -> None:
     newly = not presence.heard or (beat.accepting and not presence.accepting) or beat.spare > presence.spare
     presence.heard = True
     presence.spare = beat.spare
-    presence.accepting = beat.accepting
+    presence.accepting, presence.declining = beat.accepting, beat.declining
     row = presence.row
     row.heartbeat_at = farm.clock.now()
     row.load = min(max(beat.load, 0.0), float(row.cpus))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hqserver.domain.control import Action, Options, as_action, parse_options
+from hqserver.domain.control import Action, Options, as_action, check_size, parse_options
 from hqserver.domain.errors import BadParameters, Conflict, TooLarge
 from hqserver.domain.job_filter import parse_job_filter
 from hqserver.services.farm import Farm
@@ -78,8 +78,8 @@ def change_jobs(
     """Do an action to jobs, named by their ids or by a filter, and to those below them.
 
     Answers a result for each job asked for, and for each below that changed. `caller`: who asks, for the history.
-    Raises `BadParameters`, `TooLarge` for more jobs than `MOST_JOBS`, and `Conflict` where more than `options.limit`
-    would change: then nothing has.
+    Raises `BadParameters`, `TooLarge` for more jobs than `MOST_JOBS` or too large a change of many, and `Conflict`
+    where more than `options.limit` would change: then nothing has.
     """
     asked_action = as_action(action)
     wanted = parse_options(asked_action, options)
@@ -94,7 +94,10 @@ def change_jobs(
 
 
 def modify_jobs(farm: Farm, job_ids: Sequence[int], changes: Mapping[str, Any], caller: str) -> list[dict[str, Any]]:
-    """Change properties of jobs that have not ended, of these alone; a result for each. Raises `BadParameters`."""
+    """Change properties of jobs that have not ended, of these alone; a result for each.
+
+    Raises `BadParameters`, and `TooLarge` for too large a change of many.
+    """
     return change_jobs(farm, job_ids, Action.MODIFY, {"changes": changes}, caller)
 
 
@@ -107,6 +110,7 @@ class _Change:
         self.below = options.descendants and action is not Action.MODIFY
         self.reason = f"{options.reason} ({action} by {caller})" if options.reason else f"{action} by {caller}"
         self.spec = modification.check_changes(options.changes) if options.changes is not None else None
+        self.changes = modification.given_changes(options.changes or {})
         self.asked: list[int] = []
         self.reached: list[int] = []
         self.above: set[int] = set()
@@ -133,6 +137,8 @@ class _Change:
         else:
             self.reached = self.asked
         self._check_number(self.reached)
+        if self.changes:
+            check_size(self.changes, len(self.reached))
 
     def _check_number(self, found: Sequence[int]) -> None:
         if len(found) > MOST_JOBS:
@@ -191,18 +197,16 @@ class _Change:
             return job_actions.why_none_migrated(self.farm, connection, row.id)
         if self.action is Action.PRIORITY and row.priority == self.options.priority:
             return f"its priority is {row.priority}"
-        if self.action is Action.DELETE and row.tree.jobs_finished < row.tree.jobs:
-            return "jobs below it have not ended" if families.not_done_below(connection, [row.id]) else ""
-        if self.spec is not None and self.options.changes is not None:
+        if self.spec is not None:
             command = jobs.command_of(connection, row.id)
-            return modification.why_not_modified(row, command, self.options.changes, self.spec)
+            return modification.why_not_modified(row, command, self.changes, self.spec)
         return ""
 
     def _act(self, sheet: Sheet, row: JobRow) -> None:
         if self.options.priority is not None:
             job_actions.set_priority(sheet, row, self.options.priority, self.reason)
-        elif self.spec is not None and self.options.changes is not None:
-            modification.modify(sheet, row, self.options.changes, self.spec, self.reason)
+        elif self.spec is not None:
+            modification.modify(sheet, row, self.changes, self.spec, self.reason)
         elif self.action is Action.REQUEUE and row.id in self.above:
             job_actions.rerun(sheet, row, self.reason)  # it waits for what is blocked
         else:

@@ -107,7 +107,8 @@ def _reopen(sheet: Sheet, row: JobRow, reason: str) -> None:
     failures.forget(sheet.connection, [row.root_id])
     if row.finished:
         sheet.note(row.id, "rescheduled", reason)
-        row.cancelled = row.by_hand = 0
+        sheet.mark_cancelled(row, False)
+        row.by_hand = 0
 
 
 def _reopen_above(sheet: Sheet, row: JobRow, reason: str) -> None:

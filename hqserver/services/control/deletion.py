@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 
 from hqserver.domain.family import fails_its_parent
 from hqserver.services.farm import Farm
-from hqserver.services.work.families import finished_below, in_parts, not_done_below
+from hqserver.services.work.families import finished_below, in_parts
 from hqserver.services.work.sheet import Sheet
 from hqserver.store import lineage, removal, runs
 from hqserver.store.database import Transaction
@@ -30,16 +30,12 @@ def _delete(farm: Farm, transaction: Transaction, job_ids: Sequence[int]) -> Non
 
 
 def delete_in(sheet: Sheet, job_ids: Sequence[int]) -> set[int]:
-    """Remove those of these jobs that have ended, as all below them has that would go with them, and of which no client
-    may run anything; the ids of those."""
+    """Remove those of these jobs that have ended and of which no client may run anything; the ids of those."""
     family = Family(sheet.connection)
     family.read(job_ids)
     found = runs.of_jobs(sheet.connection, job_ids)
     alive = {each.job_id for each in found if each.may_be_alive}
     gone = {each for each in job_ids if (row := family.find(each)) is not None and row.finished} - alive
-    sheet.read(gone)
-    if any((tree := sheet.job(each).tree).jobs_finished < tree.jobs for each in gone):
-        gone -= not_done_below(sheet.connection, gone)
     _remove(sheet, gone, family)
 
     def remove_output() -> None:

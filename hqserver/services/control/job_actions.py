@@ -126,7 +126,8 @@ def why_not_migrated(run: RunRow, label: str) -> str:
 
 def cancel(sheet: Sheet, row: JobRow, reason: str) -> None:
     """Cancel what waits and kill what runs. It is `cancelled` when its client has confirmed that nothing is left."""
-    row.cancelled, row.held = 1, ""
+    sheet.mark_cancelled(row, True)
+    row.held = ""
     if row.pending:
         sheet.note(row.id, "hooks skipped", f"{row.hooks.replace(',', ', ')}: its command has left its client")
     for waiting in _WAITING:
@@ -178,7 +179,8 @@ def requeue(sheet: Sheet, row: JobRow, reason: str) -> None:
 def _again(sheet: Sheet, row: JobRow, statuses: tuple[WorkStatus, ...], reason: str) -> None:
     sheet.note(row.id, "rescheduled", reason)
     finished = row.finished
-    row.cancelled = row.deleted_failed = row.by_hand = 0
+    sheet.mark_cancelled(row, False)
+    row.deleted_failed = row.by_hand = 0
     row.tries = row.tries_given
     live = sheet.live_runs(row.id)
     if statuses is FINISHED_WORK or not row.work[WorkStatus.SUCCEEDED]:

@@ -49,8 +49,15 @@ def check_changes(changes: Mapping[str, Any]) -> JobSpec:
     return spec
 
 
+def given_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the changes that have a value. None is not given; nor is "", as a priority, which every job has."""
+    return {name: value for name, value in changes.items() if value is not None and (name, value) != ("priority", "")}
+
+
 def why_not_modified(row: JobRow, command: str, changes: Mapping[str, Any], spec: JobSpec) -> str:
     """Why a job cannot have these changes, "" where it can. `command`: what it has now, as it is stored."""
+    if not changes:
+        return "no property is given a value"
     if "command" in changes and bool(spec.command) != (command != '""'):
         return "a job without a command cannot get one, nor lose it"
     hooks = [name for name in _HOOKS if changes.get(name)]

@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hqserver.domain.job_filter import JobFilter
 from hqserver.domain.placement import Board, Seat, Wanted, cpus_wanted
@@ -27,6 +27,7 @@ from hqserver.store.search_queue import for_runners
 
 from .board import Blocked, holdings, open_board
 from .job_queue import JobQueue
+from .pieces import next_piece
 from .rates import note_starts
 
 _MOST_CLAIMS = 256
@@ -196,15 +197,11 @@ class _Pass:
             if seat is None:
                 queue.nobody_for(wanted, job.root_id, only_it=_could_serve(self.board, requirement))
                 return
-            items = work.claimable(self.sheet.connection, job.job_id, 1)
-            if not items:
+            found = next_piece(self.sheet.connection, self.board, wanted, seat, one_client=self.one_client)
+            if found is None:
                 return
-            avoid = items[0].avoid_client_id
-            if avoid == seat.client_id:
-                if self.one_client:
-                    return
-                seat = self.board.choose(replace(wanted, avoid=avoid)) or seat
-            self._claim(items[0], requirement, [seat])
+            item, seat = found
+            self._claim(item, requirement, [seat])
 
     def give(self, item: work.WorkRow, requirement: Requirement, seat: Seat) -> runs.RunRow:
         """Give a work item to one client."""

@@ -126,7 +126,8 @@ def _children(row: sqlite3.Row, unfinished: Sequence[tuple[int, str]]) -> Reason
     named = ", ".join(f"{child_id} ({status})" for child_id, status in unfinished)
     found = f"{count} of {children} have not" + (f": {named}{more}" if named else "")
     first = unfinished[0][0] if unfinished else "CHILD"
-    sentence = f"{count} of {children} children to end" if row["status"] == JobStatus.QUEUED else ""
+    ends = "be ended" if row["cancelled"] else "end"
+    sentence = f"{count} of {children} children to {ends}" if row["status"] == JobStatus.QUEUED else ""
     return Reason("children", "all have ended", found, False, f"they end: hq why {first} says why one waits", sentence)
 
 

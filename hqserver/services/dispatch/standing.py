@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+from hqserver.domain import declining
 from hqserver.domain.availability import available, from_text
 from hqserver.domain.reason import Reason
+from hqserver.domain.runner import ASKS_ITSELF
 from hqserver.services.farm import Farm
 from hqserver.services.watch import Presence, Watch
 from hqserver.store import runs
@@ -59,6 +61,11 @@ def why_not_taking(presence: Presence, moment: Moment) -> str:
     return ""
 
 
+def why_not_asking(presence: Presence, moment: Moment) -> str:
+    """Why a runner from outside would get no work if it asked for some now, "" where it may."""
+    return why_not_taking(presence, replace(moment, asking=presence.row.id))
+
+
 def standing(presence: Presence, moment: Moment) -> tuple[Reason, ...]:
     """Each thing asked of the client; where all hold, it gets new work."""
     reasons = []
@@ -80,7 +87,7 @@ def _disabled(presence: Presence, moment: Moment) -> str:
 def _asks_itself(presence: Presence, moment: Moment) -> str:
     if not presence.row.outside or presence.row.id == moment.asking:
         return ""
-    return "is a runner that asks for its work itself"
+    return ASKS_ITSELF
 
 
 def _silent(presence: Presence, moment: Moment) -> str:
@@ -113,7 +120,7 @@ def _roughly(seconds: float) -> str:
 
 
 def _declining(presence: Presence, moment: Moment) -> str:
-    return "" if presence.accepting else "takes no new work (it is draining or its disk is nearly full)"
+    return "" if presence.accepting else declining.sentence(presence.declining)
 
 
 def _sick(presence: Presence, moment: Moment) -> str:
@@ -174,12 +181,6 @@ _CHECKS = (
         lambda each, at: "start its daemon again: it registers as the client it was",
     ),
     _plainly("enabled", "enabled", _disabled, lambda each, at: f"hq enable {each.row.label} (setdisabled)"),
-    _plainly(
-        "dispatch",
-        "given work by the server",
-        _asks_itself,
-        lambda each, at: f"{each.row.label} takes the job when it next asks for such work (claimJob)",
-    ),
     _Check(
         "heartbeat",
         lambda each, at: f"heard within {at.watch.suspect_seconds:.0f} s",
@@ -191,7 +192,7 @@ _CHECKS = (
         "accepting",
         "taking new work",
         _declining,
-        lambda each, at: f"{each.row.label} takes work again when its disk has room, or its daemon is started anew",
+        lambda each, at: declining.remedy(each.declining, each.row.label),
     ),
     _plainly("healthy", "not set aside as sick", _sick, _until_probe),
     _plainly(
@@ -219,6 +220,13 @@ _CHECKS = (
         "no job on trial",
         _on_trial,
         lambda each, at: f"it is well when that job succeeds; hq enable {each.row.label} says that it is",
+    ),
+    # The last, for whatever else is the matter with a runner says more.
+    _plainly(
+        "dispatch",
+        "given work by the server",
+        _asks_itself,
+        lambda each, at: f"{each.row.label} takes the job when it next asks for such work (claimJob)",
     ),
 )
 """In the order in which they are asked: the first that does not hold is the reason."""

@@ -7,7 +7,7 @@ nobody asked for here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hqserver.domain.errors import BadSpecification
@@ -149,6 +149,8 @@ class _Import:
         )
         if job.had_ended and row.status is not kept.status:
             raise BadSpecification(f"{kept.place}.status is {kept.status}, its work and children make it {row.status}")
+        if kept.outcome and kept.status is not JobStatus.SUCCEEDED:
+            raise BadSpecification(f"{kept.place}.outcome is {kept.outcome}, and the job is {kept.status}")
         if row.finished:
             row.held = ""
             row.ended_at = self.sheet.now if kept.times.ended_at is None else kept.times.ended_at
@@ -200,11 +202,11 @@ def _given_back(kept: KeptJob) -> tuple[KeptWork, ...]:
 
 def _begun_anew(kept: KeptJob, item: KeptWork) -> KeptWork:
     if item.by_hand or kept.by_hand:
-        return replace(item, status=WorkStatus.SUCCEEDED, progress=PROGRESS_UNIT, duration_ms=0)
+        return item._replace(status=WorkStatus.SUCCEEDED, progress=PROGRESS_UNIT, duration_ms=0)
     if kept.cancelled:
-        return replace(item, status=WorkStatus.CANCELLED, progress=0)
+        return item._replace(status=WorkStatus.CANCELLED, progress=0)
     status = WorkStatus.BLOCKED if item.status is WorkStatus.BLOCKED else WorkStatus.QUEUED
-    return replace(item, status=status, progress=0)
+    return item._replace(status=status, progress=0)
 
 
 def _set_times(row: JobRow, job: _Job) -> None:

@@ -188,6 +188,7 @@ class _Intake:
         self.adopting.add(child_id)
         self._pair(draft.row, child)
         draft.row.children_unfinished += not child.finished
+        draft.row.children_ending += not child.finished and bool(child.cancelled)
         draft.row.children_failed += fails_its_parent(child.status)
         note_start(draft.row, child)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hqserver.domain.availability import from_text
+from hqserver.domain.runner import offered
 from hqserver.services.attributes import Attribute, Batch, field, moment
 from hqserver.services.clients.package import client_package
 from hqserver.services.dispatch.standing import moment_of, why_not_taking
@@ -66,7 +67,11 @@ CLIENT_ATTRIBUTES: dict[str, Attribute] = {
         Attribute("description", "Free text.", field("description")),
         Attribute("ip", "Address it registered from.", field("ip")),
         Attribute("platform", "Operating system and architecture, e.g. linux-x86_64.", field("platform")),
-        Attribute("cpus", "CPUs it offers to jobs.", field("cpus")),
+        Attribute(
+            "cpus",
+            "CPUs it offers to jobs; 0 of a runner that did not say.",
+            lambda b: [offered(row.cpus) if row.outside else row.cpus for row in b.rows],
+        ),
         Attribute("cpuSpeed", "Clock speed in MHz, 0 unknown.", field("cpu_speed")),
         Attribute("memory", "Physical memory in kB.", field("memory")),
         Attribute("load", "0 to the number of CPUs.", field("load")),

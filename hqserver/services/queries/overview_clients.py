@@ -17,7 +17,7 @@ from hqserver.domain.errors import NotFound
 from hqserver.domain.status import LIVE_RUN, JobStatus
 from hqserver.services.attributes import Batch, read
 from hqserver.services.clients.directory import registered, registered_client
-from hqserver.services.dispatch.standing import moment_of, why_not_taking
+from hqserver.services.dispatch.standing import moment_of, why_not_asking, why_not_taking
 from hqserver.services.farm import Farm
 from hqserver.services.watch import Presence
 from hqserver.store import errors, groups, overview, runs, search
@@ -34,8 +34,11 @@ MOST_ERRORS = 20
 
 
 class Availability(StrEnum):
-    """How a client is, as HQueue's dot tells it (CONTRACT 6.3): the first that holds is shown."""
+    """How a client is, as HQueue's dot tells it (CONTRACT 6.3): the first that holds is shown. A runner that asks for
+    its work itself (CONTRACT 10) is neither available nor not: it is one, at work or idle, unless something keeps it
+    from work."""
 
+    RUNNER = "runner"
     OFFLINE = "offline"
     RUNNING = "running jobs"
     UNAVAILABLE = "unavailable"
@@ -44,12 +47,14 @@ class Availability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClientOverview:
-    """One client by attribute, how it is, how many seconds it has been silent (None: not heard since the server's
-    start), how many runs and CPUs are taken there, the first jobs that run there and its groups by id and name, and
-    the job for which it is held, if any."""
+    """One client by attribute, how it is, what keeps it from taking work ("" for nothing, and for a runner that only
+    has to ask), how many seconds it has been silent (None: not heard since the server's start), how many runs and CPUs
+    are taken there, the first jobs that run there and its groups by id and name, and the job for which it is held,
+    if any."""
 
     client: dict[str, Any]
     availability: Availability
+    kept_by: str
     silence_seconds: float | None
     runs: int
     cpus_used: int
@@ -127,7 +132,7 @@ def _read(
     job_names = overview.job_names(connection, named)
     known = groups.by_id(connection, list({group_id for client in found for group_id in client["groups"]}))
     group_names = {row["id"]: row["name"] for row in known}
-    held, monotonic = farm.holds.held_for(), farm.clock.monotonic()
+    held, at = farm.holds.held_for(), moment_of(farm, connection)
     clients = []
     for presence, client in zip(presences, found, strict=True):
         cpus_used, live_runs = occupancy.get(presence.row.id, (0, 0))
@@ -135,7 +140,8 @@ def _read(
             ClientOverview(
                 client=client,
                 availability=availabilities[presence.row.id],
-                silence_seconds=presence.silence(monotonic) if presence.heard else None,
+                kept_by=why_not_asking(presence, at) if presence.row.outside else client["unavailableBecause"],
+                silence_seconds=_silence(farm, presence),
                 runs=live_runs,
                 cpus_used=cpus_used,
                 jobs=[(job_id, job_names[job_id]) for job_id in client["runningJobs"][:MOST_JOBS_NAMED]],
@@ -144,6 +150,13 @@ def _read(
             )
         )
     return clients
+
+
+def _silence(farm: Farm, presence: Presence) -> float | None:
+    """A runner from outside is heard when it likes: of one not heard since the server's start, what is stored tells."""
+    if presence.heard:
+        return presence.silence(farm.clock.monotonic())
+    return max(farm.clock.now() - presence.row.heartbeat_at, 0.0) if presence.row.outside else None
 
 
 def _availabilities(
@@ -157,7 +170,10 @@ def _availabilities(
     found = {}
     for presence in presences:
         silent = not presence.heard or presence.silence(at.monotonic) > farm.policy.lost_seconds
-        if silent and not presence.row.outside:
+        if presence.row.outside:
+            kept = presence.row.id not in occupancy and why_not_asking(presence, at)
+            found[presence.row.id] = Availability.UNAVAILABLE if kept else Availability.RUNNER
+        elif silent:
             found[presence.row.id] = Availability.OFFLINE
         elif presence.row.id in occupancy:
             found[presence.row.id] = Availability.RUNNING

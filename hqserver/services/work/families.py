@@ -45,18 +45,6 @@ def finished_below(connection: sqlite3.Connection, job_ids: Iterable[int]) -> li
     return _below(connection, job_ids, wanted=lambda row: row.finished, spares=lambda row: True, leads=False)
 
 
-def not_done_below(connection: sqlite3.Connection, job_ids: Collection[int]) -> set[int]:
-    """Those of these jobs below which something has not ended that no job beside them needs.
-
-    A cancelled job has ended while clients still kill what ran below it: deleted then, it would leave that behind.
-    """
-    below = _below(connection, job_ids, wanted=lambda row: True, spares=lambda row: True, leads=False)
-    family = Family(connection)
-    family.read(below)
-    left = [each for each in below if (row := family.find(each)) is not None and not row.finished]
-    return lineage.ancestors_of(connection, left) & set(job_ids)
-
-
 def _unfinished(row: Kin) -> bool:
     return not row.finished and not row.cancelled
 

@@ -195,6 +195,14 @@ class Sheet(Ledger):
             notes.add_automatic(self.connection, root.id, None, text, self.now)
             self.note(root.id, "blocked client", text, client_id)
 
+    def mark_cancelled(self, row: jobs.JobRow, cancelled: bool) -> None:
+        """Somebody cancelled the job, or takes that back. Parents that are cancelled, too, end after it."""
+        change = cancelled - row.cancelled
+        row.cancelled = int(cancelled)
+        if change and not row.finished and row.parents:
+            for parent_id in lineage.parents_of(self.connection, row.id):
+                self.job(parent_id).children_ending += change
+
     # Settling --------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
@@ -210,6 +218,8 @@ class Sheet(Ledger):
                 has_run=row.command_started_at is not None,
                 children_unfinished=row.children_unfinished,
                 children_failed=row.failed_children,
+                # What was cancelled stays so, whatever becomes later of a child that it shared with another.
+                children_ending=0 if row.status is JobStatus.CANCELLED else row.children_ending,
                 held=row.held,
                 pending=row.pending,
                 by_hand=bool(row.by_hand),
@@ -296,6 +306,7 @@ class Sheet(Ledger):
                 parent = self.job(parent_id)
                 parent.children_unfinished -= ended
                 parent.children_failed += failed
+                parent.children_ending -= ended if row.cancelled else 0
                 self.unsettle(parent_id, f"child {row.id} {status}")
 
 

@@ -14,6 +14,7 @@ from . import (
     m011_locks,
     m012_runners,
     m013_streams,
+    m014_ending,
 )
 from .numbered import MIGRATIONS
 
@@ -32,4 +33,5 @@ __all__ = [
     "m011_locks",
     "m012_runners",
     "m013_streams",
+    "m014_ending",
 ]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm, restarted, submit
+from live_farm import wait_until
 from scheduling_kit import another, condition, detail, live, passes, waiting_for
 from scheduling_kit import events as history
 
 from hqserver.domain.errors import BadParameters, BadSpecification, Busy, Conflict, DiskFull, NotFound, TooLarge
 from hqserver.services import resources, results
 from hqserver.services.care import upkeep
-from hqserver.services.clients import client_control, groups, runners
+from hqserver.services.clients import claims, client_control, groups, runners
 from hqserver.services.control import commands
 from hqserver.services.control.changing import change_jobs
 from hqserver.services.events import events
@@ -26,22 +29,22 @@ from hqserver.services.work import blocked_work, leases
 
 def claim(farm: Farm, runner: Any = "laptop", seconds: int = 60, **wanted: Any) -> dict[str, Any]:
     """Claim work that is there."""
-    found = runners.claim_job(farm, wanted, runner, seconds)
+    found = claims.claim_job(farm, wanted, runner, seconds)
     assert found is not None
     return found
 
 
 def nothing(farm: Farm, runner: Any = "laptop", **wanted: Any) -> bool:
     """Whether there is no work for the runner."""
-    return runners.claim_job(farm, wanted, runner, 60) is None
+    return claims.claim_job(farm, wanted, runner, 60) is None
 
 
 def finish(farm: Farm, claimed: dict[str, Any], status: str = "succeeded", **more: Any) -> str:
-    return runners.finish_job(farm, claimed["job"], {"status": status, "run": claimed["run"], **more})["status"]
+    return claims.finish_job(farm, claimed["job"], {"status": status, "run": claimed["run"], **more})["status"]
 
 
 def renew(farm: Farm, claimed: dict[str, Any], seconds: int | None = None, progress: float | None = None) -> Any:
-    return runners.renew_claim(farm, claimed["run"], seconds, progress)
+    return claims.renew_claim(farm, claimed["run"], seconds, progress)
 
 
 def status(farm: Farm, job_id: int) -> str:
@@ -84,6 +87,7 @@ def test_a_claim_tells_all_that_is_needed_to_do_the_work(farm: Farm) -> None:
     )
     found = claim(farm)
     environment = found.pop("environment")
+    assert environment["HQ_RUN_TOKEN"] == found["run"]
     assert len(found.pop("run")) == 32
     assert found == {
         "job": child,
@@ -236,6 +240,39 @@ def test_pieces_of_an_agenda_are_claimed_one_by_one_in_their_order(farm: Farm) -
     assert claim(farm)["work"] == "4"
 
 
+@pytest.mark.parametrize(
+    ("how", "names", "told"),
+    [
+        ({"chunk": 4}, ["1-4", "5-8", "9-10"], ("render 9 9 10 9-10 $HQFRAMES", "9", "10", "9-10")),
+        ({"partitions": 2}, ["1-5", "6-10"], ("render 6 6 10 6-10 $HQFRAMES", "6", "10", "6-10")),
+        ({"chunk": 100}, ["1-10"], ("render 1 1 10 1-10 $HQFRAMES", "1", "10", "1-10")),
+        ({"partitions": 3, "agenda": "1-9x2"}, ["1", "3,5", "7,9"], ("render 7 7 9 7,9 $HQFRAMES", "7", "9", "7,9")),
+    ],
+)
+def test_pieces_of_several_frames_are_claimed_with_their_numbers(
+    farm: Farm, how: dict[str, Any], names: list[str], told: tuple[str, ...]
+) -> None:
+    job = submit(farm, **{"command": "render {frame} {first} {last} {frames} $HQFRAMES", "agenda": "1-10", **how})
+    found = [claim(farm) for _ in names]
+    assert nothing(farm)
+    assert [each["work"] for each in found] == names
+    last = found[-1]
+    environment = last["environment"]
+    assert (last["command"], *(environment[key] for key in ("HQFRAME", "HQFRAME_END", "HQFRAMES"))) == told
+    assert (environment["HQWORK"], environment["HQ_RUN_TOKEN"]) == (names[-1], last["run"])
+    for each in found:
+        assert finish(farm, each, output=f"{each['work']}\n") == "succeeded"
+    assert (status(farm, job), detail(farm, job, "progress")) == ("succeeded", 1.0)
+    assert [run["work"] for run in run_records.list_runs(farm, job)] == names
+
+
+def test_packages_of_a_claimed_piece_are_in_its_environment(farm: Farm) -> None:
+    submit(farm, command="do {frame}", agenda=[{"name": "left", "package": {"eye": "l"}}])
+    found = claim(farm)
+    assert (found["work"], found["command"]) == ("left", "do {frame}"), "there is no frame to fill in"
+    assert found["environment"]["HQPACKAGE"] == '{"eye": "l"}'
+
+
 def test_a_runner_that_failed_too_often_gets_no_more_of_that_root(farm: Farm) -> None:
     root, *_ = submission.submit(farm, {"name": "root", "children": [{"name": "c", "command": "x"}] * 5})
     other = submit(farm, command="x")
@@ -276,7 +313,7 @@ def test_a_disabled_runner_is_told_so_and_one_that_is_set_aside_gets_nothing(far
     job = submit(farm, command="x")
     client_control.set_disabled(farm, "laptop", True)
     with pytest.raises(Conflict, match="laptop is disabled"):
-        runners.claim_job(farm, {}, "laptop", 60)
+        claims.claim_job(farm, {}, "laptop", 60)
     client_control.set_disabled(farm, "laptop", False)
     for number in range(5):
         finish(farm, claim(farm, ids=[submit(farm, command="x", submittedBy=f"user{number % 2}")]), "failed")
@@ -395,13 +432,13 @@ def test_a_late_renewal_is_not_told_that_work_is_wanted_which_went_back_meanwhil
     found = claim(farm)
     leases.end_leases(farm)
     clock.advance(61)
-    hear = runners._hear
+    hear = claims.hear
 
     def meanwhile(farm: Farm, client_id: int) -> None:
         leases.end_leases(farm)
         hear(farm, client_id)
 
-    monkeypatch.setattr(runners, "_hear", meanwhile)
+    monkeypatch.setattr(claims, "hear", meanwhile)
     answer = renew(farm, found)
     assert (answer["wanted"], answer["why"]) == (False, "laptop did not renew its claim within 60 s")
     assert status(farm, job) == "runnable"
@@ -528,24 +565,24 @@ def test_told_twice_it_changes_nothing(farm: Farm, outcome: str) -> None:
 def test_without_a_run_the_only_claim_is_meant(farm: Farm, client: TestClient) -> None:
     job = submit(farm, command="x", agenda="1-3")
     with pytest.raises(NotFound, match="there is no job 99"):
-        runners.finish_job(farm, 99, "succeeded")
+        claims.finish_job(farm, 99, "succeeded")
     with pytest.raises(Conflict, match=f"nobody has claimed work of job {job}"):
-        runners.finish_job(farm, job, "succeeded")
+        claims.finish_job(farm, job, "succeeded")
     first, second = claim(farm), claim(farm, "desk")
     with pytest.raises(Conflict, match=rf"job {job} has 2 claims: say which one with outcome\.run"):
-        runners.finish_job(farm, job, "succeeded")
+        claims.finish_job(farm, job, "succeeded")
     assert finish(farm, second) == "succeeded"
-    assert runners.finish_job(farm, job, "failed") == {"run": first["run"], "status": "failed"}
-    assert runners.finish_job(farm, job, "succeeded") == {"run": second["run"], "status": "succeeded"}, "the last"
+    assert claims.finish_job(farm, job, "failed") == {"run": first["run"], "status": "failed"}
+    assert claims.finish_job(farm, job, "succeeded") == {"run": second["run"], "status": "succeeded"}, "the last"
     other = submit(farm, command="x")
     with pytest.raises(NotFound, match=rf"is of job {job}, not of job {other}"):
-        runners.finish_job(farm, other, {"status": "failed", "run": first["run"]})
+        claims.finish_job(farm, other, {"status": "failed", "run": first["run"]})
     (order, *_) = client.fetch()
     for run in (order["run"], "f" * 32, "../x"):
         with pytest.raises(NotFound, match="there is no claim"):
-            runners.finish_job(farm, order["job"], {"status": "failed", "run": run})
+            claims.finish_job(farm, order["job"], {"status": "failed", "run": run})
         with pytest.raises(NotFound, match="there is no claim"):
-            runners.renew_claim(farm, run, None, None)
+            claims.renew_claim(farm, run, None, None)
 
 
 def test_too_much_output_or_a_wrong_result_leaves_the_claim_as_it_is(farm: Farm) -> None:
@@ -560,7 +597,10 @@ def test_too_much_output_or_a_wrong_result_leaves_the_claim_as_it_is(farm: Farm)
     assert finish(small, found, output="x" * 10) == "succeeded"
 
 
-def test_output_that_was_cut_short_is_continued(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("then", ["hello\n", "hullo\n", "h"])
+def test_output_that_was_cut_short_is_replaced_by_what_is_said_at_the_end(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
     job = submit(farm, command="x")
     found = claim(farm)
     whole = farm.output.append
@@ -573,8 +613,49 @@ def test_output_that_was_cut_short_is_continued(farm: Farm, monkeypatch: pytest.
         with pytest.raises(DiskFull, match=r"no room for outcome\.output"):
             finish(farm, found, output="hello\n")
     assert status(farm, job) == "running"
-    assert finish(farm, found, output="hello\n") == "succeeded"
-    assert output.job_output(farm, job) == b"hello\n"
+    assert finish(farm, found, output=then) == "succeeded"
+    assert output.job_output_text(farm, job) == then
+
+
+def test_of_two_different_ends_at_the_same_time_one_counts_with_its_output(farm: Farm) -> None:
+    """A writer that waits lets both go as far as they get before either is decided."""
+    job = submit(farm, command="x")
+    found = claim(farm)
+    first, second = "first\n", "a text that is longer than the other one\n"
+    begun, free = threading.Event(), threading.Event()
+    said: list[str] = []
+
+    def hold_up(_: Any) -> None:
+        begun.set()
+        free.wait(30)
+
+    def end(outcome: str, text: str) -> None:
+        try:
+            said.append(finish(farm, found, outcome, output=text))
+        except Conflict:
+            said.append("refused")
+
+    def stored() -> int:
+        return farm.output.size(job, found["run"])
+
+    threads = [
+        threading.Thread(target=farm.database.write, args=[hold_up]),
+        threading.Thread(target=end, args=["succeeded", first]),
+        threading.Thread(target=end, args=["failed", second]),
+    ]
+    threads[0].start()
+    begun.wait(30)
+    threads[1].start()
+    wait_until(lambda: stored() == len(first), what="the first text")
+    threads[2].start()
+    deadline = time.monotonic() + 0.2  # time for the second text to be mixed in
+    while time.monotonic() < deadline and stored() == len(first):
+        time.sleep(0.01)
+    free.set()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(said) == ["refused", "succeeded"]
+    assert output.job_output_text(farm, job) == first
 
 
 # What people do -------------------------------------------------------------------------------------------------------
@@ -687,8 +768,10 @@ def test_work_marked_as_done_is_not_wanted(farm: Farm) -> None:
     job = submit(farm, command="x")
     found = claim(farm)
     change_jobs(farm, [job], "complete", {}, "ana")
-    assert not renew(farm, found)["wanted"]
+    answer = renew(farm, found)
+    assert (answer["wanted"], answer["why"]) == (False, "somebody marked the work as done")
     assert finish(farm, found) == "cancelled"
+    assert renew(farm, found)["why"] == "somebody marked the work as done"
     assert status(farm, job) == "succeeded"
 
 
@@ -744,7 +827,7 @@ def test_a_daemon_takes_the_name_of_a_runner_and_keeps_it(farm: Farm, clock: Set
     assert client_of(farm, "alpha")["id"] == daemon.id
     assert client_of(farm, "alpha")["outside"] is False
     with pytest.raises(Conflict, match="alpha is a client with a daemon; call the runner otherwise"):
-        runners.claim_job(farm, {}, "alpha", 60)
+        claims.claim_job(farm, {}, "alpha", 60)
     assert renew(farm, found)["wanted"]
     assert (finish(farm, found), status(farm, job)) == ("succeeded", "succeeded")
 
@@ -762,7 +845,7 @@ def test_the_farm_knows_so_many_runners_at_a_time(farm: Farm, monkeypatch: pytes
     for number in range(3):
         assert nothing(farm, f"laptop{number}")
     with pytest.raises(Busy, match="the farm has 3 runners; those that do nothing for a day leave it"):
-        runners.claim_job(farm, {}, "laptop3", 60)
+        claims.claim_job(farm, {}, "laptop3", 60)
     assert nothing(farm, "laptop0")
 
 
@@ -775,7 +858,7 @@ def test_what_is_no_claim_is_refused_and_makes_no_client(farm: Farm) -> None:
         ({}, "laptop", 604_801, "seconds must be from 1 to 604800"),
     ):
         with pytest.raises(BadParameters, match=words):
-            runners.claim_job(farm, wanted, runner, seconds)
+            claims.claim_job(farm, wanted, runner, seconds)
     assert lookup.client_details(farm, None, ["label"]) == []
     found = claim(farm)
     for seconds, progress in ((0, None), (604_801, None), (None, -0.1), (None, 1.1), (None, float("nan"))):
@@ -802,7 +885,7 @@ def test_runners_that_ask_at_the_same_time_get_each_job_once(farm: Farm) -> None
     found: list[int] = []
 
     def work(runner: str) -> None:
-        while (claimed := runners.claim_job(farm, {}, runner, 60)) is not None:
+        while (claimed := claims.claim_job(farm, {}, runner, 60)) is not None:
             found.append(claimed["job"])
             finish(farm, claimed)
 
@@ -813,6 +896,81 @@ def test_runners_that_ask_at_the_same_time_get_each_job_once(farm: Farm) -> None
         thread.join(60)
     assert sorted(found) == jobs
     assert len(lookup.client_details(farm, None, ["label"])) == 3
+
+
+def test_two_first_questions_of_a_runner_make_one_client_that_the_server_watches(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [submit(farm, command="x") for _ in range(2)]
+    by_name, get, put = farm.watch.by_name, farm.watch.get, farm.watch.put
+    both_unknown, both_registered = threading.Barrier(2), threading.Barrier(2)
+    made: list[Any] = []
+
+    def unknown(hostname: str, name: str) -> Any:
+        known = by_name(hostname, name)
+        both_unknown.wait(30)
+        return known
+
+    def unwatched(client_id: int) -> Any:
+        known = get(client_id)
+        with suppress(threading.BrokenBarrierError):
+            if known is None:
+                both_registered.wait(1)  # both look before either makes it, where they can
+        return known
+
+    def remember(presence: Any) -> None:
+        made.append(presence)
+        put(presence)
+
+    monkeypatch.setattr(farm.watch, "by_name", unknown)
+    monkeypatch.setattr(farm.watch, "get", unwatched)
+    monkeypatch.setattr(farm.watch, "put", remember)
+    found: list[dict[str, Any]] = []
+    sayings = [{"name": "laptop", "cpus": 8}, {"name": "laptop", "cpus": 8}]
+    threads = [threading.Thread(target=lambda each=each: found.append(claim(farm, each))) for each in sayings]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(each["job"] for each in found) == jobs
+    assert len(made) == 1
+
+
+def test_what_people_set_while_a_runner_tells_of_itself_stays(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert nothing(farm)
+    write = farm.database.write
+
+    def meanwhile(function: Any, **more: Any) -> Any:
+        monkeypatch.setattr(farm.database, "write", write)
+        answer = write(function, **more)
+        client_control.set_description(farm, client_of(farm)["id"], "on the desk")
+        return answer
+
+    monkeypatch.setattr(farm.database, "write", meanwhile)
+    assert nothing(farm, {"name": "laptop", "memory": 3 * 2**31})
+    assert (client_of(farm)["description"], client_of(farm)["memory"]) == ("on the desk", 3 * 2**31)
+
+
+def test_a_runner_that_does_not_say_how_many_cpus_it_has_may_have_any_work(farm: Farm) -> None:
+    many = submit(farm, command="x", cpus=64, conditions=[condition("cpus", ">=", "48")])
+    whole = submit(farm, command="x", cpus=0)
+    found = claim(farm, ids=[many])
+    assert (found["cpus"], client_of(farm)["cpus"]) == (64, 0)
+    assert nothing(farm, ids=[whole])
+    (told,) = explaining.explain_job(farm, whole)["clients"]
+    room = {reason["requirement"]: reason["found"] for reason in told["reasons"]}
+    assert (room["cpus"], room["freeCpus"]) == ("it did not say how many",) * 2
+    finish(farm, found)
+    assert claim(farm, ids=[whole])["cpus"] == 0, "all that its machine has"
+    assert [each["cpus"] for each in lookup.client_details(farm, None, ["cpus"])] == [0]
+    claim(farm, {"name": "desk", "cpus": 8}, ids=[submit(farm, command="x", cpus=0)])
+    assert client_of(farm, "desk")["cpus"] == 8
+
+
+def test_what_is_the_matter_with_a_runner_is_said_before_that_it_asks_itself(farm: Farm) -> None:
+    for number in range(5):
+        finish(farm, claim(farm, ids=[submit(farm, command="x", submittedBy=f"user{number % 2}")]), "failed")
+    assert client_of(farm)["unavailableBecause"].startswith("is set aside")
 
 
 def test_asking_for_nothing_keeps_no_writer_waiting(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,9 @@ import pytest
 from farm_kit import Asked, SetClock, TestClient, restarted, submit
 from scheduling_kit import another, detail, events, handed_out, run_of, waiting_for
 
+from hqserver.domain import control
 from hqserver.domain.control import Action
-from hqserver.domain.errors import BadParameters, Conflict
+from hqserver.domain.errors import BadParameters, Conflict, TooLarge
 from hqserver.services.control.changing import change_jobs, modify_jobs
 from hqserver.services.control.changing_work import change_work
 from hqserver.services.farm import Farm
@@ -170,10 +171,12 @@ def test_a_cancelled_job_is_killed_with_what_is_below_it(farm: Farm, client: Tes
     job = submit(farm, command="comp", children=[{"name": "c", "command": "render"}])
     run = start(client, job + 1)
     found = change_jobs(farm, [job], word, {}, "ada")
-    assert [(each["id"], each["now"]) for each in found] == [(job, "cancelled"), (job + 1, "running")]
+    assert [(each["id"], each["now"]) for each in found] == [(job, "queued"), (job + 1, "running")]
+    assert detail(farm, job, "waitingFor") == "1 of 1 children to be ended"
+    assert refused(farm, job, word) == "it is being cancelled"
     assert refused(farm, job + 1, "pause") == "it is being cancelled"
     client.beat(client.ended(run, killed=True, signal=9))
-    assert status(farm, job + 1) == "cancelled"
+    assert (status(farm, job), status(farm, job + 1)) == ("cancelled", "cancelled")
     assert refused(farm, job, word) == "it is cancelled"
 
 
@@ -375,6 +378,41 @@ def test_a_job_is_left_out_of_the_progress_above_it(farm: Farm, client: TestClie
 def test_a_change_that_cannot_be_is_refused_with_the_property(farm: Farm, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(BadParameters, match=words):
         modify_jobs(farm, [submit(farm, command="x")], changes, "ada")
+
+
+def test_what_is_none_is_not_given(farm: Farm) -> None:
+    job, other = submit(farm, command="x", priority=3, maxTime=9), submit(farm, command="y", priority=3)
+    for nothing in ({"priority": None}, {"priority": ""}, {"priority": "", "maxTime": None, "command": None}):
+        before = events(farm, job)
+        (found,) = modify_jobs(farm, [job], nothing, "ada")
+        assert (found["changed"], found["why"]) == (False, "no property is given a value"), nothing
+        assert events(farm, job) == before
+    assert [each["changed"] for each in modify_jobs(farm, [job, other], {"priority": None, "cpus": 2}, "ada")] == [
+        True,
+        True,
+    ]
+    shown = lookup.job_detail(farm, job, ["priority", "maxTime", "cpus", "command"])
+    assert shown == {"id": job, "priority": 3, "maxTime": 9, "cpus": 2, "command": "x"}
+    assert events(farm, job)[-1] == ("modified", "cpus: modify by ada")
+    with pytest.raises(BadParameters, match=r"changes.prority: no such property"):
+        modify_jobs(farm, [job], {"prority": None}, "ada")
+
+
+def test_a_large_change_of_many_jobs_is_refused_and_says_how_many_are_possible(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction would write all of it, and nobody else could write meanwhile."""
+    jobs = submission.submit(farm, [{"name": "x", "command": "x"} for _ in range(5)])
+    monkeypatch.setattr(control, "MOST_IN_CHANGES", 3_500)
+    large = {"description": "é" * 1_000}
+    words = "1019 characters of changes for each of 5 jobs are more than 3500; at most 3 jobs at once"
+    for dry in (True, False):
+        with pytest.raises(TooLarge, match=words):
+            change_jobs(farm, jobs, "modify", {"changes": large, "dryRun": dry}, "ada")
+    assert detail(farm, jobs[0], "description") == ""
+    assert all(each["changed"] for each in modify_jobs(farm, jobs[:3], large, "ada"))
+    assert all(each["changed"] for each in modify_jobs(farm, jobs, {"description": "short"}, "ada"))
+    assert modify_jobs(farm, jobs[:1], {"description": "x" * 9_000}, "ada")[0]["changed"]  # one can always be changed
 
 
 def test_what_a_job_cannot_have_is_said_for_it_alone(farm: Farm) -> None:

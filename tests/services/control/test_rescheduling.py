@@ -57,7 +57,7 @@ def test_a_cancelled_family_that_is_rescheduled_before_its_kill_is_confirmed_is_
     parent, first, second = tree(farm, leaf(cpus=2, triesLeft=3), leaf(cpus=2, triesLeft=3))
     run = start(client)
     commands.cancel(farm, [parent], "wrong scene")
-    assert [status(farm, each) for each in (parent, first, second)] == ["cancelled", "running", "cancelled"]
+    assert [status(farm, each) for each in (parent, first, second)] == ["queued", "running", "cancelled"]
     commands.reschedule(farm, [parent], "the right scene after all")
     assert [status(farm, each) for each in (parent, first, second)] == ["queued", "running", "runnable"]
     assert read(farm, first, "waitingFor") == ["ending on alpha"]

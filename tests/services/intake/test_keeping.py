@@ -291,10 +291,30 @@ def broken(path: str, value: Any) -> Any:
         (broken("version", 2), "version 2; this farm reads version 1"),
         (broken("jobs.1", 5), r"jobs\[1\] must be a dictionary"),
         (broken("jobs.0.id", 2), "the same id"),
-        (broken("jobs.0.status", "fialed"), r"jobs\[0\].status must be a status; did you mean 'failed'"),
+        (
+            broken("jobs.0.status", "fialed"),
+            r"jobs\[0\].status must be a status, not 'fialed'; did you mean 'failed'",
+        ),
+        (broken("jobs.0.status", None), r"jobs\[0\].status is missing: it must be a status$"),
+        (broken("jobs.0.status", 5), r"jobs\[0\].status must be a status, not '5'$"),
+        (broken("jobs.0.status", ["failed"]), r"jobs\[0\].status must be a status, not "),
+        (broken("jobs.1.work.0.status", None), r"jobs\[1\].work\[0\].status is missing: it must be a status$"),
+        (
+            broken("jobs.0.outcome", "exot"),
+            r"outcome must be one of exit, .*, not 'exot'; did you mean 'exit'",
+        ),
+        (broken("jobs.0.outcome", 5), r"jobs\[0\].outcome must be one of exit, empty, byHand, imported, not '5'"),
+        (broken("jobs.0.outcome", ["exit"]), r"jobs\[0\].outcome must be one of"),
+        (broken("jobs.0.id", None), r"jobs\[0\].id is missing: it must be a whole number$"),
+        (broken("jobs.0.specification.uuid", "u" * 201), r"jobs\[0\].specification.uuid must have at most 200"),
+        (broken("jobs.0.specification.uuid", ["u"]), r"jobs\[0\].specification.uuid must be text"),
+        *(
+            (broken(f"jobs.0.specification.{name}", -1), rf"jobs\[0\].specification.{name} must be 0 or more, not -1")
+            for name in ("minTime", "maxSilence", "maxMemory", "lease")
+        ),
         (broken("jobs.0.status", "failed"), r"jobs\[0\].status is failed, its work and children make it succeeded"),
         (broken("jobs.0.queueTime", "yesterday"), r"jobs\[0\].queueTime must be a time"),
-        (broken("jobs.0.queueTime", None), r"jobs\[0\].queueTime must be a time"),
+        (broken("jobs.0.queueTime", None), r"jobs\[0\].queueTime is missing: it must be a time"),
         (broken("jobs.0.children", [99]), r"jobs\[0\].children names job 99"),
         (broken("jobs.1.children", [1]), "form a circle"),
         (broken("jobs.0.children", "all"), r"jobs\[0\].children must be a list"),
@@ -307,7 +327,10 @@ def broken(path: str, value: Any) -> Any:
         (broken("jobs.0.work.0.status", "queued"), r"jobs\[0\].work\[0\].status is queued, and its job is succeeded"),
         (broken("jobs.1.work.0.first", None), r"jobs\[1\].work\[0\] must have first, last and frames"),
         (broken("jobs.1.work.0.frames", "a-b"), r"jobs\[1\].work\[0\].frames has the part 'a-b'"),
-        (broken("jobs.1.work.0.name", "2"), r"names two pieces '2'"),
+        (broken("jobs.1.work.0.name", "2"), r"jobs\[1\].work names two pieces '2'"),
+        (broken("jobs.1.work.0.name", "n" * 201), r"jobs\[1\].work\[0\].name must have at most 200 characters"),
+        (broken("jobs.1.work.0.name", ""), r"jobs\[1\].work holds 2 pieces, its specification asks for 1"),
+        (broken("jobs.1.work.0.package", 5), r"jobs\[1\].work\[0\].package must be a dictionary"),
         (broken("jobs.1.work.0.progress", -1), r"jobs\[1\].work\[0\].progress must be from 0"),
         (broken("jobs.0.logs.0.time", 1e300), r"jobs\[0\].logs\[0\].time must be a time"),
         (broken("jobs.0.logs.0.message", {}), r"jobs\[0\].logs\[0\].message must be text"),
@@ -328,6 +351,19 @@ def test_a_document_that_makes_no_sense_is_one_sentence_and_stores_nothing(
     with pytest.raises(BadSpecification, match=words):
         imports.import_jobs(farm, document)
     assert finding.count_jobs(farm, None)["count"] == 0
+
+
+def test_an_outcome_of_a_job_that_did_not_succeed_is_refused(farm: Farm, client: TestClient) -> None:
+    job, waiting = submit(farm, command="x"), submit(farm, command="y", host="nowhere")
+    client.run_all(code=1)
+    for job_id, status in ((job, "failed"), (waiting, "runnable")):
+        document = document_of(farm, job_id)
+        document["jobs"][0]["specification"].pop("uuid")
+        document["jobs"][0]["outcome"] = "exit"
+        with pytest.raises(BadSpecification, match=rf"jobs\[0\].outcome is exit, and the job is {status}"):
+            imports.import_jobs(farm, document)
+        document["jobs"][0]["outcome"] = ""
+        assert len(imports.import_jobs(farm, document)) == 1
 
 
 def test_a_text_that_is_no_json_is_refused(farm: Farm) -> None:

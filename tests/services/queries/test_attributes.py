@@ -365,6 +365,8 @@ def test_a_client_that_is_not_available_says_why(farm: Farm, client: TestClient,
     assert asked() == (True, "")
     client.beat(accepting=False)
     assert asked() == (False, "takes no new work (it is draining or its disk is nearly full)")
+    client.beat(accepting=False, declining="disk")
+    assert asked() == (False, "takes no new work: its disk is nearly full")
     clock.advance(farm.policy.suspect_seconds + 1)
     assert asked() == (False, "has been silent for 31 s")
 

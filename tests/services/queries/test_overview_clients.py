@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from farm_kit import SetClock, TestClient, submit
+from farm_kit import Asked, SetClock, TestClient, restarted, submit
 
 from hqserver.domain.errors import NotFound
 from hqserver.domain.status import JobStatus
-from hqserver.services.clients import client_control, groups
+from hqserver.services.care import upkeep
+from hqserver.services.clients import claims, client_control, groups
 from hqserver.services.farm import Farm
 from hqserver.services.queries import overview, overview_clients, overview_jobs
 from hqserver.services.queries.overview_clients import Availability
@@ -41,6 +42,31 @@ def test_a_client_is_in_the_first_of_the_four_ways_that_holds(farm: Farm, clock:
     assert list(found) == sorted(found)
     assert found["busy"].jobs == [(1, "a job")]
     assert found["gone"].silence_seconds == farm.policy.lost_seconds + 1
+
+
+def test_a_runner_from_outside_is_in_a_count_of_its_own(farm: Farm, clock: SetClock, asked: Asked) -> None:
+    """CONTRACT 10: it asks for its work itself, so that it is neither available nor not."""
+    submit(farm, command="x")
+    assert claims.claim_job(farm, {}, "busy", 3600) is not None
+    for name in ("idle", "disabled"):
+        assert claims.claim_job(farm, {}, name, 60) is None
+    client_control.set_disabled(farm, "disabled", True)
+    clock.advance(farm.policy.lost_seconds * 3)
+    found = {each.client["label"]: each for each in overview_clients.clients_overview(farm).clients}
+    told = {label: (each.availability, each.runs, each.kept_by) for label, each in found.items()}
+    assert told == {
+        "busy": (Availability.RUNNER, 1, ""),
+        "idle": (Availability.RUNNER, 0, ""),
+        "disabled": (Availability.UNAVAILABLE, 0, "is disabled"),
+    }
+    counts = overview_clients.farm_counts(farm).clients
+    assert counts == {**dict.fromkeys(Availability, 0), Availability.RUNNER: 2, Availability.UNAVAILABLE: 1}
+    upkeep.flush(farm)
+    with restarted(farm, clock, asked) as again:
+        clock.advance(60)
+        shown = {each.client["label"]: each for each in overview_clients.clients_overview(again).clients}
+        assert shown["idle"].availability is Availability.RUNNER
+        assert shown["idle"].silence_seconds == farm.policy.lost_seconds * 3 + 60, "also after the server was restarted"
 
 
 def test_a_client_tells_what_runs_there_and_what_ran_there_last(farm: Farm, client: TestClient) -> None:

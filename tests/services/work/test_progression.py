@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from farm_kit import Asked, SetClock, TestClient, submit
+from farm_kit import Asked, SetClock, TestClient, check_counters, submit
 
 from hqserver.services.care import upkeep
 from hqserver.services.control import commands
@@ -161,6 +161,23 @@ def test_a_cancelled_job_that_runs_is_cancelled_when_its_client_confirms(
     client.beat(client.ended(order["run"], -1, killed=True))
     assert status(farm, job) == "cancelled"
     assert client.beat().orders == []
+
+
+def test_what_was_cancelled_stays_so_when_the_child_that_was_spared_is_cancelled_later(
+    farm: Farm, client: TestClient
+) -> None:
+    child = submit(farm, command="shared")
+    first = submission.submit(farm, {"name": "one", "command": "x"}, None, [child])[0]
+    second = submission.submit(farm, {"name": "two", "command": "y"}, None, [child])[0]
+    (order,) = client.fetch()
+    client.beat(client.started(order["run"]))
+    commands.cancel(farm, [first], "no longer wanted")
+    assert status(farm, first) == "cancelled"
+    commands.cancel(farm, [second], "neither")
+    assert [status(farm, each) for each in (first, second, child)] == ["cancelled", "queued", "running"]
+    check_counters(farm)
+    client.beat(client.ended(order["run"], killed=True))
+    assert [status(farm, each) for each in (first, second, child)] == ["cancelled", "cancelled", "cancelled"]
 
 
 def test_cancel_spares_a_child_that_another_unfinished_parent_needs(farm: Farm) -> None:
