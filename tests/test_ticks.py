@@ -135,6 +135,7 @@ def test_an_ask_before_the_start_is_answered_after_it(rare: None, ticks: Ticks) 
     wait_until(lambda: not dispatcher.waiting)
 
 
+@pytest.mark.slow
 def test_without_any_ask_a_pass_comes_from_time_to_time(ticks: Ticks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ticks_module, "_PASS_SECONDS", 0.05)
     dispatcher = Dispatcher()
@@ -255,6 +256,7 @@ def test_a_tick_that_takes_long_is_not_taken_for_one_that_fell_asleep(ticks: Tic
     wait_until(lambda: ticks._ticks["copy"].late(now + 1000))
 
 
+@pytest.mark.slow
 def test_a_tick_that_waited_long_is_not_said_to_be_late_when_it_ends(
     rare: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -290,6 +292,7 @@ def test_a_tick_that_waited_long_is_not_said_to_be_late_when_it_ends(
         ticks.stop()
 
 
+@pytest.mark.slow
 def test_a_tick_that_waits_for_others_to_end_is_not_said_to_be_late(
     rare: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -121,6 +121,7 @@ class Restarting:
         self.transport.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_restarts_meanwhile_is_asked_again(
     farm: Farm, farm_hq: ServicesHq, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -283,6 +283,7 @@ def test_a_command_is_ended_before_another_can_have_the_lock(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_a_lock_that_is_lost_ends_the_command_and_what_it_started(hq: ServicesHq, farm: Farm, tmp_path: Path) -> None:
     pids = tmp_path / "pids"

@@ -53,6 +53,7 @@ def test_only_the_beginning_of_a_long_line_is_looked_at_and_less_of_it_told() ->
     assert found(padding + b"xno licence\n") is None
 
 
+@pytest.mark.slow
 def test_a_pattern_that_takes_too_long_is_given_up_and_the_others_go_on() -> None:
     catastrophe = r"(a+)+b"
     scanner = FailureScanner((FailurePattern(catastrophe, "fatal"), LICENCE))

@@ -147,6 +147,7 @@ def test_answers_that_bring_nothing_forward_slow_it_down(tmp_path: Path) -> None
     asyncio.run(scene())
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_no_answer_is_tried_again(tmp_path: Path) -> None:
     class Babbling(FakeServer):
         babbles = 2

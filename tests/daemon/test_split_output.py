@@ -28,6 +28,8 @@ from hqserver.domain.run import Stream
 
 OUT, ERR = Stream.STDOUT, Stream.STDERR
 
+pytestmark = pytest.mark.slow
+
 
 def split_run(tmp_path: Path, command: str, **fields: Any) -> tuple[RunFolder, ExitRecord]:
     """Run a command with stderr kept apart; its folder and exit record."""

@@ -39,6 +39,7 @@ def test_it_passes_every_other_point(environ: dict[str, str]) -> None:
     assert passing("order_kept", 5, **environ).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -49,6 +49,7 @@ def test_an_idle_connection_is_closed_and_a_busy_one_is_not() -> None:
         assert Answers(busy, 1).value() is True
 
 
+@pytest.mark.slow
 def test_a_peer_that_does_not_read_is_cut_off() -> None:
     limits = HttpLimits(write_seconds=0.3, slowest_rate=1e9, head_seconds=1)
     with serving(limits=limits) as server, server.connect() as connection:

@@ -268,6 +268,7 @@ def test_who_does_not_read_delays_nobody(farm: Farm) -> None:
         assert server.server.connections == 3
 
 
+@pytest.mark.slow
 def test_who_does_not_read_is_dropped(farm: Farm) -> None:
     """P10: a slow reader costs its connection and nothing else."""
     with serving_events(farm, write_seconds=0.2, slowest_rate=1e6) as server, idle_reader(server):

@@ -48,6 +48,7 @@ def test_a_page_has_its_own_status(server: Server) -> None:
     assert server.send(get("/missing", "Connection: close")).status == 404
 
 
+@pytest.mark.slow
 def test_a_streamed_page_arrives_whole(server: Server) -> None:
     whole = b"".join(b"piece %d\n" % number * 1000 for number in range(100))
     assert server.send(get("/stream", "Connection: close")).body == whole

@@ -126,6 +126,7 @@ def test_what_is_no_id_is_a_fault(hq: Any, method: str, wrong: Any) -> None:
     assert (fault.faultCode, method in fault.faultString) == (-32602, True)
 
 
+@pytest.mark.slow
 def test_too_many_threads_are_a_fault(hq: Any) -> None:
     """9.3."""
     many = list(range(1, 10_002))

@@ -349,6 +349,7 @@ threading.Event().wait()
 """
 
 
+@pytest.mark.slow
 def test_a_server_killed_at_any_moment_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
     """P1, T1 in small: SIGKILL after a random number of acknowledged writes, again and again on the same file."""
     path = tmp_path / "farm.db"

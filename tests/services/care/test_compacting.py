@@ -25,6 +25,8 @@ from hqserver.store.opening import check
 
 PATIENCE_SECONDS = 60.0
 
+pytestmark = pytest.mark.slow
+
 
 def fill(farm: Farm, jobs: int = 1000) -> list[int]:
     """Jobs with large commands, ended; their ids."""

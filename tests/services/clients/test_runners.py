@@ -898,6 +898,7 @@ def test_runners_that_ask_at_the_same_time_get_each_job_once(farm: Farm) -> None
     assert len(lookup.client_details(farm, None, ["label"])) == 3
 
 
+@pytest.mark.slow
 def test_two_first_questions_of_a_runner_make_one_client_that_the_server_watches(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

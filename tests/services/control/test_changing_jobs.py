@@ -505,6 +505,7 @@ def test_what_was_done_to_jobs_is_there_after_a_restart(
         assert served(again, client) == [second, first]
 
 
+@pytest.mark.slow
 def test_a_parent_of_ten_thousand_children_is_within_one_call(farm: Farm) -> None:
     """9.5: as many are submitted in one call."""
     ids = submission.submit(farm, {"name": "shot", "children": [{"name": "frame", "command": "x"}] * 10_000})

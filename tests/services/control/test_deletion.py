@@ -211,6 +211,7 @@ def test_ids_of_deleted_jobs_are_never_given_again(farm: Farm) -> None:
     assert submit(farm) == job + 1
 
 
+@pytest.mark.slow
 def test_a_large_family_is_deleted_in_parts(farm: Farm, client: TestClient) -> None:
     ids = tree(farm, *[leaf(cpus=2) for _ in range(1100)])
     above = submission.submit(farm, {"name": "above", "command": "x"}, None, [ids[0]])[0]

@@ -274,6 +274,7 @@ def test_ids_go_on_after_a_copy_was_put_back(tmp_path: Path, clock: SetClock, as
     farm.database.close()
 
 
+@pytest.mark.slow
 def test_a_block_of_ids_is_reserved_at_once(farm: Farm) -> None:
     """A file is written and synchronised for each block, and every change takes an id."""
     submit(farm, command="x")
