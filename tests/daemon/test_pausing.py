@@ -313,9 +313,12 @@ def test_a_parent_that_waits_for_its_stopped_child_to_take_off_counts_as_stopped
         pytest.skip("Linux shows such a parent as one that waits for the disk")
     with subprocess.Popen([sys.executable, "-c", program]) as parent:
         process = psutil.Process(parent.pid)
+        wait_until(process.children, "the child is there")
+        (child,) = process.children()
+        # Let go before it stops itself, it would stop after that, and nobody would wake it.
+        wait_until(lambda: child.status() == psutil.STATUS_STOPPED, "the child has stopped itself")
         wait_until(lambda: process.status() == psutil.STATUS_DISK_SLEEP, "the parent waits for its child")
-        tree = [process, *process.children()]
-        assert len(tree) == 2
+        tree = [process, child]
         assert halt(Listed(tree), 5.0) == []
         let_go(lambda: tree)
         assert parent.wait(30) is not None
