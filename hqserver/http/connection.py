@@ -142,9 +142,7 @@ class Connection(asyncio.Protocol):
         """Take what has been received as far as it goes: into a request that is being read, or that is complete."""
         turns = 0
         try:
-            while (
-                self._out.open and self._out.writable.is_set() and self.phase not in (Phase.ANSWERING, Phase.LINGERING)
-            ):
+            while self._out.ready and self.phase not in (Phase.ANSWERING, Phase.LINGERING):
                 event = self._http.next_event()
                 if event is h11.NEED_DATA:
                     self._wait_for_more()

@@ -31,11 +31,11 @@ class Sender:
     @property
     def ready(self) -> bool:
         """Whether the peer is there and has taken what it was sent."""
-        return self.open and self.writable.is_set()
+        return self.open and self.writable.is_set() and not self.transport.is_closing()
 
     def write(self, *events: h11.Event) -> None:
         """Hand these to the peer, or to nobody once the connection has ended."""
-        if self.open:
+        if self.open and not self.transport.is_closing():
             self.transport.write(b"".join([self._http.send(event) or b"" for event in events]))
 
     def send_small(self, head: h11.Response, body: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 
 import pytest
@@ -60,12 +61,21 @@ def test_a_peer_that_does_not_read_is_cut_off() -> None:
 
 @pytest.mark.slow
 def test_a_flood_of_pings_that_nobody_reads_waits_with_the_sender() -> None:
-    with serving(limits=HttpLimits(idle_seconds=0.5, head_seconds=0.5)) as server, server.connect() as flood:
+    with serving() as server, server.connect() as flood:
         flood.settimeout(0.5)
         with pytest.raises((TimeoutError, ConnectionError)):
             while True:
                 flood.sendall(post(xml("ping")) * 1000)
         assert server.call(xml("ping")).value() is True
+
+
+def test_peers_that_reset_their_connections_fill_no_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(50):
+        with server.connect() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(post(xml("ping")) * 200)
+    wait_until(lambda: server.server.connections == 0, what="their end")
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_a_slow_reader_gets_all_of_a_long_answer(server: Server) -> None:
