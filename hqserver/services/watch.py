@@ -37,6 +37,8 @@ class Presence:
     known_facts: ClientFacts | None = None
     answered_at: float = 0.0
     """When the last beat was answered, monotonic; 0.0 before the first one since the server started."""
+    sent_again: set[tuple[str, str]] = field(default_factory=set)
+    """Logs, by run and stream, that differed from what it wrote, and that it was asked to send again."""
     probe_at: float = 0.0
     """When a client that is set aside may be tried again, monotonic."""
 

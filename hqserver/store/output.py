@@ -6,6 +6,7 @@ A file is found by the numbers of its job and run, never by a path from outside.
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 import re
@@ -80,6 +81,20 @@ class OutputFiles:
             self.path(job_id, run_id).unlink(missing_ok=True)
             if self.append(job_id, run_id, 0, data) < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def drop(self, job_id: int, run_id: str, stream: Stream) -> None:
+        """Forget what is stored of a log: it is to come again from its begin."""
+        with self.alone(run_id):
+            self.path(job_id, run_id, stream).unlink(missing_ok=True)
+
+    def sha256(self, job_id: int, run_id: str, stream: Stream) -> str:
+        """The hash of the log as it is stored, in hex; "" where it cannot be read."""
+        try:
+            with self.path(job_id, run_id, stream).open("rb") as log:
+                return hashlib.file_digest(log, "sha256").hexdigest()
+        except OSError as problem:
+            _LOG.error("the log of run %s of job %d cannot be read: %s", run_id, job_id, problem)
+            return ""
 
     def remove(self, job_id: int, run_ids: Iterable[str]) -> None:
         """Remove these logs of a job that is gone. A log that is not there, or cannot go, is left alone."""

@@ -13,6 +13,7 @@ from hqserver.services.dispatch.assignment import hand_out_to
 from hqserver.services.events.events import tell_of_client
 from hqserver.services.farm import Farm
 from hqserver.services.watch import Presence
+from hqserver.services.work.log_check import DamagedLog, check_logs, tell_of_damaged_logs
 from hqserver.services.work.losses import come_back
 from hqserver.services.work.progression import happen
 from hqserver.services.work.reports import ENDED, NOT_YET, REFUSED, Report, apply
@@ -98,7 +99,10 @@ def beat(farm: Farm, secret: str, beat: Beat) -> Answer:
     if beat.reports:
         crash_point("reports_before_applied")
     if beat.reports or back or withdraw:
-        results = farm.database.write(lambda transaction: _apply(farm, transaction, presence, beat, back, withdraw))
+        damaged = check_logs(farm, presence, beat.reports)
+        results = farm.database.write(
+            lambda transaction: _apply(farm, transaction, presence, beat, back, withdraw, damaged)
+        )
         unanswered = {report.run for report in beat.reports if report.id not in results}
         for run in unanswered:
             _tell_stored(farm, run, stored)
@@ -158,7 +162,13 @@ def _tell_stored(farm: Farm, run_id: str, stored: dict[Stream, dict[str, int]]) 
 
 
 def _apply(
-    farm: Farm, transaction: Transaction, presence: Presence, beat: Beat, back: bool, withdraw: bool
+    farm: Farm,
+    transaction: Transaction,
+    presence: Presence,
+    beat: Beat,
+    back: bool,
+    withdraw: bool,
+    damaged: list[DamagedLog],
 ) -> dict[str, str]:
     client_id, label = presence.row.id, presence.row.label
     with Sheet(farm, transaction, client_id) as sheet:
@@ -170,6 +180,7 @@ def _apply(
                 if run.status is RunStatus.LOST:
                     come_back(sheet, run, label)
         answers = {report.id: apply(sheet, client_id, label, report) for report in beat.reports}
+        tell_of_damaged_logs(sheet, client_id, damaged)
         if withdraw:
             # It neither reports nor queues what was offered, so it never got the order and will not be sent it.
             for run in runs.live_of_client(sheet.connection, client_id):
