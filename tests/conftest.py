@@ -3,6 +3,7 @@ what this machine lacks."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm
 from hqserver.services.farm import Farm, Policy
 
 pytest_plugins = ["live_farm", "tool_kit"]
+
+if hasattr(signal, "SIGHUP"):
+    # Under nohup it is ignored, and whatever tests start would inherit that.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # No test may depend on how busy the machine is: an example may take its time.
 hypothesis.settings.register_profile(

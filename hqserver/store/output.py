@@ -82,10 +82,15 @@ class OutputFiles:
             if self.append(job_id, run_id, 0, data) < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def drop(self, job_id: int, run_id: str, stream: Stream) -> None:
-        """Forget what is stored of a log: it is to come again from its begin."""
-        with self.alone(run_id):
-            self.path(job_id, run_id, stream).unlink(missing_ok=True)
+    def drop(self, job_id: int, run_id: str, stream: Stream) -> bool:
+        """Forget what is stored of a log, which is to come again from its beginning; False where it cannot go."""
+        try:
+            with self.alone(run_id):
+                self.path(job_id, run_id, stream).unlink(missing_ok=True)
+        except OSError as problem:
+            _LOG.error("the log of run %s of job %d cannot be removed: %s", run_id, job_id, problem)
+            return False
+        return True
 
     def sha256(self, job_id: int, run_id: str, stream: Stream) -> str:
         """The hash of the log as it is stored, in hex; "" where it cannot be read."""

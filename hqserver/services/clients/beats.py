@@ -180,7 +180,7 @@ def _apply(
                 if run.status is RunStatus.LOST:
                     come_back(sheet, run, label)
         answers = {report.id: apply(sheet, client_id, label, report) for report in beat.reports}
-        tell_of_damaged_logs(sheet, client_id, damaged)
+        tell_of_damaged_logs(sheet, client_id, damaged, answers)
         if withdraw:
             # It neither reports nor queues what was offered, so it never got the order and will not be sent it.
             for run in runs.live_of_client(sheet.connection, client_id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hqserver.domain.run import Stream
@@ -13,7 +13,7 @@ from hqserver.services.farm import Farm
 from hqserver.services.watch import Presence
 from hqserver.store import runs
 
-from .reports import ENDED, Report
+from .reports import APPLIED, ENDED, Report
 from .sheet import Sheet
 
 _LOG = logging.getLogger(__name__)
@@ -21,8 +21,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DamagedLog:
-    """A log that differs from what its client says it wrote."""
+    """A log that differs from what its client says it wrote; `report` is the id of the report that says so."""
 
+    report: str
     job_id: int
     run_id: str
     stream: Stream
@@ -60,18 +61,25 @@ def check_logs(farm: Farm, presence: Presence, reports: Iterable[Report]) -> lis
                 presence.sent_again.discard(again)
                 continue
             # The end of a run that is being killed is taken without its logs.
-            if sent >= size and run.status is not RunStatus.ENDING and again not in presence.sent_again:
+            first = sent >= size and run.status is not RunStatus.ENDING and again not in presence.sent_again
+            if first and farm.output.drop(run.job_id, run.id, stream):
                 presence.sent_again.add(again)
-                farm.output.drop(run.job_id, run.id, stream)
                 _LOG.warning("the %s of run %s of job %d differs, and is asked for again", stream, run.id, run.job_id)
             else:
                 presence.sent_again.discard(again)
-                damaged.append(DamagedLog(run.job_id, run.id, stream))
+                damaged.append(DamagedLog(report.id, run.job_id, run.id, stream))
     return damaged
 
 
-def tell_of_damaged_logs(sheet: Sheet, client_id: int, damaged: Iterable[DamagedLog]) -> None:
-    """Write them into the history of their jobs, and among the errors of the client."""
+def tell_of_damaged_logs(
+    sheet: Sheet, client_id: int, damaged: Iterable[DamagedLog], answers: Mapping[str, str]
+) -> None:
+    """Write those whose reports were applied into the history of their jobs, and among the errors of the client.
+
+    Another beat of the client may have had the log dropped meanwhile; then its report was not taken.
+    """
     for log in damaged:
+        if answers[log.report] != APPLIED:
+            continue
         sheet.note(log.job_id, "output damaged", log.told(), client_id)
         note_client_error(sheet.connection, client_id, f"job {log.job_id}: {log.told()}", sheet.now)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm, submit
+from job_kit import status
 
 from hqserver.domain.errors import Busy, Conflict, FarmError, NotAuthenticated
 from hqserver.services.care import upkeep
@@ -17,10 +18,6 @@ from hqserver.services.control import commands
 from hqserver.services.events import errors
 from hqserver.services.farm import Farm, Policy
 from hqserver.services.queries import lookup
-
-
-def status(farm: Farm, job_id: int) -> str:
-    return str(lookup.job_detail(farm, job_id, ["status"])["status"])
 
 
 def newcomer(farm: Farm, **differences: str) -> TestClient:

@@ -1,4 +1,4 @@
-"""What tests of control share: families of jobs, a look at them, and clients that fall silent."""
+"""What tests of control share: families of jobs, their runs, and clients that fall silent."""
 
 from __future__ import annotations
 
@@ -9,21 +9,6 @@ from farm_kit import SetClock, TestClient
 from hqserver.services.care import upkeep
 from hqserver.services.farm import Farm
 from hqserver.services.intake import submission
-from hqserver.services.queries import lookup
-
-
-def read(farm: Farm, job_id: int, *attribs: str) -> list[Any]:
-    found = lookup.job_detail(farm, job_id, attribs)
-    return [found[name] for name in attribs]
-
-
-def status(farm: Farm, job_id: int) -> str:
-    return str(read(farm, job_id, "status")[0])
-
-
-def lines(farm: Farm, job_id: int, event: str) -> list[str]:
-    """The messages of the job's history under one event."""
-    return [line["message"] for line in read(farm, job_id, "logs")[0] if line["event"] == event]
 
 
 def tree(farm: Farm, *children: dict[str, Any], **specification: Any) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from farm_kit import Asked, SetClock, TestClient, restarted, submit
+from job_kit import status
 from scheduling_kit import another, detail, events, handed_out, run_of, waiting_for
 
 from hqserver.domain import control
@@ -39,10 +40,6 @@ def refused(farm: Farm, job: int, action: str, **options: Any) -> str:
     assert not found["changed"]
     assert found["was"] == found["now"] == before == detail(farm, job, "status")
     return str(found["why"])
-
-
-def status(farm: Farm, job: int) -> str:
-    return str(detail(farm, job, "status"))
 
 
 def orders(client: TestClient, *kinds: str) -> list[tuple[str, int]]:

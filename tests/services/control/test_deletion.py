@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from farm_kit import SetClock, TestClient, check_counters, submit
+from job_kit import read, status
 
 from hqserver.services import notes
 from hqserver.services.care import upkeep
@@ -16,18 +17,8 @@ from hqserver.services.control import commands, deletion
 from hqserver.services.control.changing import change_jobs
 from hqserver.services.farm import Farm
 from hqserver.services.intake import submission
-from hqserver.services.queries import lookup
 from hqserver.services.work.sheet import Sheet
 from hqserver.store.database import Transaction
-
-
-def read(farm: Farm, job_id: int, *attribs: str) -> list[Any]:
-    found = lookup.job_detail(farm, job_id, attribs)
-    return [found[name] for name in attribs]
-
-
-def status(farm: Farm, job_id: int) -> str:
-    return str(read(farm, job_id, "status")[0])
 
 
 def left(farm: Farm) -> list[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from control_kit import kinds, leaf, lines, read, silence, start, status, tree, wait_out
+from control_kit import kinds, leaf, silence, start, tree, wait_out
 from farm_kit import Asked, SetClock, TestClient, submit
+from job_kit import lines, read, status
 
 from hqserver.services.control import commands
 from hqserver.services.farm import Farm

@@ -1,4 +1,4 @@
-"""What tests of submissions share: a look at a job, and a submission that must be refused."""
+"""What tests of submissions share: how many jobs there are, and a submission that must be refused."""
 
 from __future__ import annotations
 
@@ -8,12 +8,6 @@ import pytest
 
 from hqserver.services.farm import Farm
 from hqserver.services.intake import submission
-from hqserver.services.queries import lookup
-
-
-def read(farm: Farm, job_id: int, *attribs: str) -> list[Any]:
-    found = lookup.job_detail(farm, job_id, attribs)
-    return [found[name] for name in attribs]
 
 
 def count(farm: Farm) -> int:

@@ -11,7 +11,8 @@ import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, open_farm, submit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from intake_kit import count, read, refused
+from intake_kit import count, refused
+from job_kit import read
 
 from hqserver.domain.errors import Conflict, NotFound
 from hqserver.services.farm import Farm, Policy

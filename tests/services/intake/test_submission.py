@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from farm_kit import Asked, SetClock, TestClient, open_farm, submit
-from intake_kit import count, read, refused
+from intake_kit import count, refused
+from job_kit import read
 
 from hqserver.domain.errors import BadSpecification, Conflict, NotFound
 from hqserver.services.care import upkeep

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from farm_kit import TestClient, submit
+from job_kit import status
 
 from hqserver.domain.errors import BadParameters
 from hqserver.domain.run import Stream
@@ -38,10 +39,6 @@ def run_with(client: TestClient, out: bytes, err: bytes, code: int = 0) -> str:
     client.beat(ended, output=pieces(run, out, err), accepting=False)
     client.beat()
     return run
-
-
-def status(farm: Farm, job: int) -> object:
-    return lookup.job_detail(farm, job, ["status"])["status"]
 
 
 # Ordered -------------------------------------------------------------------------------------------------------------

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from farm_kit import TestClient, submit
+from job_kit import status
 
 from hqserver.domain.run import Stream
 from hqserver.services.clients.beats import Answer, Piece
@@ -36,10 +38,6 @@ def told(farm: Farm, job: int) -> list[str]:
     logs = lookup.job_detail(farm, job, ["logs"])["logs"]
     assert isinstance(logs, list)
     return [each["message"] for each in logs if each["event"] == "output damaged"]
-
-
-def status(farm: Farm, job: int) -> object:
-    return lookup.job_detail(farm, job, ["status"])["status"]
 
 
 def test_a_log_that_is_whole_is_told_of_nowhere(farm: Farm, client: TestClient) -> None:
@@ -82,6 +80,41 @@ def test_the_end_of_a_kill_is_taken_and_the_damage_told(farm: Farm, client: Test
     assert end(client, run, b"\x00" * len(LOG), killed=True).results == {f"{run}:ended": "applied"}
     assert status(farm, job) == "cancelled"
     assert len(told(farm, job)) == 1
+
+
+def test_one_that_cannot_be_dropped_here_keeps_nobody_waiting(
+    farm: Farm, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit(farm, command="x")
+    run = start(client)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert end(client, run, b"\x00" * len(LOG)).results == {f"{run}:ended": "applied"}
+    assert (status(farm, job), len(told(farm, job))) == ("succeeded", 1)
+
+
+def test_a_beat_that_another_one_overtook_calls_nothing_damaged(
+    farm: Farm, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first timed out at the client, which sent the next: both find the damage, and one has the log dropped."""
+    job = submit(farm, command="x")
+    run = start(client)
+    compare = farm.output.sha256
+
+    def meanwhile(job_id: int, run_id: str, stream: Stream) -> str:
+        found = compare(job_id, run_id, stream)
+        monkeypatch.setattr(farm.output, "sha256", compare)
+        assert end(client, run, b"\x00" * len(LOG)).results == {}
+        return found
+
+    monkeypatch.setattr(farm.output, "sha256", meanwhile)
+    assert end(client, run, b"\x00" * len(LOG)).results == {}
+    assert (status(farm, job), told(farm, job)) == ("running", [])
+    assert end(client, run, LOG).results == {f"{run}:ended": "applied"}
+    assert (output.job_output(farm, job), told(farm, job)) == (LOG, [])
 
 
 @pytest.mark.parametrize("size", [0, 3])

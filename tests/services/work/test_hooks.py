@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from farm_kit import SetClock, TestClient, submit
+from job_kit import lines, read, status
 
 from hqserver.services.care import upkeep
 from hqserver.services.clients.beats import Answer, Piece
 from hqserver.services.control import commands
 from hqserver.services.farm import Farm
 from hqserver.services.intake import submission
-from hqserver.services.queries import lookup, output
+from hqserver.services.queries import output
 
 EVERY_HOOK = {
     "onSuccess": "success",
@@ -21,20 +22,6 @@ EVERY_HOOK = {
     "onChildError": "child error",
     "cleanup": "clean",
 }
-
-
-def read(farm: Farm, job_id: int, *attribs: str) -> list[Any]:
-    found = lookup.job_detail(farm, job_id, attribs)
-    return [found[name] for name in attribs]
-
-
-def status(farm: Farm, job_id: int) -> str:
-    return str(read(farm, job_id, "status")[0])
-
-
-def lines(farm: Farm, job_id: int, event: str) -> list[str]:
-    """The messages of the job's history under one event."""
-    return [line["message"] for line in read(farm, job_id, "logs")[0] if line["event"] == event]
 
 
 def start(client: TestClient) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from farm_kit import Asked, SetClock, TestClient, restarted, submit
+from job_kit import read
 
 from hqserver.domain.errors import BadSpecification, Conflict
 from hqserver.domain.failure import lease_margin_seconds
@@ -27,11 +28,6 @@ def beta(farm: Farm) -> TestClient:
     found.register()
     found.beat(accepting=False)
     return found
-
-
-def read(farm: Farm, job_id: int, *attribs: str) -> list[object]:
-    found = lookup.job_detail(farm, job_id, attribs)
-    return [found[name] for name in attribs]
 
 
 def start(client: TestClient) -> str:

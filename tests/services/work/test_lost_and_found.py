@@ -7,22 +7,13 @@ from pathlib import Path
 
 import pytest
 from farm_kit import SetClock, TestClient, check_counters, submit
+from job_kit import read, status
 
 from hqserver.services.care import upkeep
 from hqserver.services.clients.beats import Piece
 from hqserver.services.control import commands
 from hqserver.services.farm import Farm
 from hqserver.services.intake import submission
-from hqserver.services.queries import lookup
-
-
-def status(farm: Farm, job_id: int) -> object:
-    return read(farm, job_id, "status")[0]
-
-
-def read(farm: Farm, job_id: int, *attribs: str) -> list[object]:
-    found = lookup.job_detail(farm, job_id, attribs)
-    return [found[name] for name in attribs]
 
 
 def silence(farm: Farm, clock: SetClock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from farm_kit import Asked, SetClock, TestClient, check_counters, submit
+from job_kit import status
 
 from hqserver.services.care import upkeep
 from hqserver.services.control import commands
@@ -11,10 +12,6 @@ from hqserver.services.dispatch import assignment
 from hqserver.services.farm import Farm, Policy
 from hqserver.services.intake import submission
 from hqserver.services.queries import lookup
-
-
-def status(farm: Farm, job_id: int) -> str:
-    return str(lookup.job_detail(farm, job_id, ["status"])["status"])
 
 
 def events(farm: Farm, job_id: int) -> list[tuple[str, str]]:

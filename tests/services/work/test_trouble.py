@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from farm_kit import Asked, SetClock, TestClient, restarted, submit
+from job_kit import read
 
 from hqserver.services.care import upkeep
 from hqserver.services.control import commands, deletion
@@ -12,11 +13,6 @@ from hqserver.services.queries import lookup
 from hqserver.services.queries.run_records import list_runs
 
 LIMITS = ("maxTime", "minTime", "maxSilence", "maxMemory", "lease")
-
-
-def read(farm: Farm, job_id: int, *attribs: str) -> list[object]:
-    found = lookup.job_detail(farm, job_id, attribs)
-    return [found[name] for name in attribs]
 
 
 def last_line(farm: Farm, job_id: int, event: str) -> str:
